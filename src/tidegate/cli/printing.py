@@ -1,0 +1,61 @@
+"""What the verbs share: where words go, and the flags made from config fields."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, get_origin
+
+import typer
+
+from tidegate.config import Config, all_settings, preset
+
+
+def say(*lines: str) -> None:
+    """Write words for people to standard error."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def put(*lines: str) -> None:
+    """Write data to standard output."""
+    for line in lines:
+        print(line, flush=True)  # noqa: T201
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one flag for each config field; those set reach it as `**settings`."""
+    signature = inspect.signature(command, eval_str=True)
+    kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    names = {p.name for p in kept}
+    for name, (kind, default, help_text) in all_settings().items():
+        if name in names:
+            continue
+        flag = "--" + name.replace("_", "-")
+        plain = kind if kind in (int, float, bool, str) else str
+        hint: Any = list[str] if get_origin(kind) is tuple else plain
+        shown = f"{help_text} [default preset: {_shown(default)}]"
+        flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
+        option = typer.Option(flags, help=shown, show_default=False, rich_help_panel="Settings")
+        kept.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[hint | None, option],
+            )
+        )
+    command.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in kept}
+    return command
+
+
+def _shown(default: Any) -> str:
+    return " ".join(default) if isinstance(default, tuple) else str(default)
+
+
+def config_of(preset_name: str, settings: dict[str, Any]) -> Config:
+    """Return the preset with the flags that were given."""
+    given = {name: value for name, value in settings.items() if value not in (None, [])}
+    return preset(preset_name).with_settings(**given)

@@ -1,0 +1,120 @@
+"""The verbs that learn and score: train, evaluate, demo."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegate.cli.printing import config_of, put, say, with_settings
+
+if TYPE_CHECKING:
+    from tidegate.bundle import Bundle
+    from tidegate.config import Config
+    from tidegate.training.loop import Epoch
+
+DataFile = Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet; - for standard input.")]
+ModelPath = Annotated[Path, typer.Argument(help="A bundle: the directory that train wrote.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+
+
+@with_settings
+def train(
+    data: DataFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the new bundle.")],
+    preset: Annotated[str, typer.Option(help="Settings to start from: default or lesson.")] = (
+        "default"
+    ),
+    as_json: AsJson = False,
+    **settings: Any,
+) -> None:
+    """Train on labelled messages, score on rows held back, and write a bundle."""
+    bundle = _train(data, output, config_of(preset, settings), as_json=as_json)
+    if as_json:
+        put(json.dumps(bundle.manifest(), indent=1))
+
+
+def _train(data: str, output: Path, config: Config, *, as_json: bool = False) -> Bundle:
+    from tidegate.bundle import check_target
+    from tidegate.dataset import read_dataset
+
+    check_target(output)
+    dataset = read_dataset(data, config.data)
+    say(*dataset.notes)
+    from tidegate.training.score import score
+    from tidegate.training.train import train as learn
+
+    tell = say if as_json else put
+    trained = learn(
+        dataset,
+        config,
+        on_prepared=lambda prepared: tell(*prepared.figures(), ""),
+        on_epoch=lambda epoch: tell(epoch_line(epoch)),
+    )
+    scored = score(trained)
+    tell("", *scored.lines())
+    saved = scored.bundle.save(output)
+    tell("", f"model written to {saved}")
+    return scored.bundle
+
+
+def epoch_line(epoch: Epoch) -> str:
+    """Return the line the lesson prints after each epoch."""
+    return (
+        f"Epoch: {epoch.number}, loss: {epoch.last_loss:.5f}, "
+        f"Train accuracy: {epoch.train_accuracy:.5f}, Test accuracy: {epoch.test_accuracy:.5f}"
+    )
+
+
+def evaluate(model: ModelPath, data: DataFile, as_json: AsJson = False) -> None:
+    """Score a bundle on labelled messages: scores with intervals, confusion, calibration."""
+    from tidegate.bundle import Bundle
+    from tidegate.dataset import read_dataset
+    from tidegate.evaluation import evaluate as score
+    from tidegate.runtime import Predictor
+
+    bundle = Bundle.load(model)
+    dataset = read_dataset(data, bundle.config.data, labels=bundle.labels)
+    say(*dataset.notes)
+    predictor = Predictor(bundle)
+    report = score(
+        dataset.targets,
+        predictor.predict_proba(dataset.texts),
+        labels=bundle.labels,
+        kind=bundle.kind,
+        threshold=predictor.threshold,
+    )
+    put(*([json.dumps(report.to_dict(), indent=1)] if as_json else report.lines()))
+
+
+def demo(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Keep the bundle in this directory.")
+    ] = None,
+) -> None:
+    """Train on the embedded sample, evaluate, predict: the whole tool in a minute."""
+    from tidegate.config import preset
+    from tidegate.runtime import Predictor
+
+    with (
+        as_file(files("tidegate") / "sample" / "messages.csv") as sample,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        say("training on the embedded sample …")
+        model = output or Path(folder) / "demo"
+        bundle = _train(str(sample), model, preset("default"))
+        predictor = Predictor(bundle)
+        put("", "and what it says of a few messages:")
+        texts = [
+            "the sky was ablaze last night, best sunset of the year",
+            "house ablaze on 5th street, people still inside",
+            "bridge is under water and cars are stuck, send help",
+            "drowning in emails today, send coffee",
+        ]
+        for text, row in zip(texts, predictor.predict_proba(texts), strict=True):
+            best = int(row.argmax())
+            put(f"  {predictor.labels[best]} ({row[best]:.2f})  {text}")

@@ -1,0 +1,283 @@
+"""Every choice a model is made from, as frozen values.
+
+Takes names and values from people, gives a checked `Config`. Knows nothing of files or torch.
+
+A preset is a `Config`, never a code path: whatever differs between two presets is a field here.
+Each field is declared on one line with its meaning and unit, from which the command line makes its
+flags (`hidden_size` → `--hidden-size`) and the bundle's manifest its keys.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+from tidegate.errors import ConfigError
+
+Cell = Literal["lstm", "gru", "rnn"]
+Pooling = Literal["padded_last", "last", "mean", "max", "mean_max"]
+Tokenizer = Literal["tweet", "lesson"]
+Lemmas = Literal["nltk-3.8", "nltk-3.9+"]
+
+
+def setting(default: Any, help: str, **bounds: float) -> Any:
+    """Declare one config field: its default, its meaning with the unit, and its bounds."""
+    return field(default=default, metadata={"help": help, **bounds})
+
+
+class _Section:
+    """What every section shares: each field is checked against its type and bounds when made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):  # type: ignore[arg-type]
+            value = _checked(item.name, getattr(self, item.name), hints[item.name])
+            _check_bounds(item.name, value, item.metadata)
+            object.__setattr__(self, item.name, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig(_Section):
+    """Which columns are read, and how rows are kept apart."""
+
+    text: str = setting("text", "column that holds the message")
+    label: tuple[str, ...] = setting(("target",), "label column; several columns: multi-label")
+    extra: tuple[str, ...] = setting((), "further text columns, joined in before the message")
+    split: Literal["grouped", "random"] = setting("grouped", "how test rows are chosen")
+    test_share: float = setting(0.2, "share of the rows held back for the test", above=0, below=1)
+    split_seed: int = setting(20231116, "seed of the split", at_least=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextConfig(_Section):
+    """How a message becomes token ids."""
+
+    tokenizer: Tokenizer = setting("tweet", "pipeline from text to tokens")
+    lemmas: Lemmas = setting("nltk-3.8", "whose lemma rules the lesson's pipeline follows")
+    max_tokens: int = setting(40, "tokens read of one message; 0: all", at_least=0)
+    num_words: int = setting(0, "most frequent words kept; 0: all", at_least=0)
+    min_count: int = setting(2, "occurrences a word needs to be kept", at_least=1)
+    vocabulary_rows: Literal["training", "all"] = setting("training", "rows words are counted on")
+    unknown: Literal["unk", "drop"] = setting("unk", "words out of vocabulary: <unk>, or dropped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig(_Section):
+    """The shape of the network."""
+
+    vectors: str = setting("wordllama", "pretrained word vectors: wordllama, none, or a file")
+    vector_size: int = setting(64, "values a pretrained vector is projected to", at_least=1)
+    embedding_size: int = setting(64, "values of a trained word vector", at_least=1)
+    cell: Cell = setting("lstm", "recurrent cell; rnn and gru are for comparison")
+    hidden_size: int = setting(32, "units of a layer, per direction", at_least=1)
+    num_layers: int = setting(1, "recurrent layers", at_least=1)
+    bidirectional: bool = setting(True, "also read from the last token to the first")
+    pooling: Pooling = setting("mean_max", "how the states of a message become one vector")
+    head_size: int = setting(0, "units of the dense layer before the output; 0: none", at_least=0)
+    initial_state: Literal["zeros", "xavier"] = setting("zeros", "h and c before the first token")
+    recurrent_init: Literal["uniform", "orthogonal"] = setting("orthogonal", "recurrent weights")
+    forget_bias: float = setting(1.0, "start value of the forget gate's bias")
+    word_dropout: float = setting(0.3, "share of words hidden in training", at_least=0, below=1)
+    channel_dropout: float = setting(0.5, "share of input channels hidden", at_least=0, below=1)
+    dropout: float = setting(0.5, "dropout before the dense layers", at_least=0, below=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig(_Section):
+    """How the weights are learned."""
+
+    seed: int = setting(0, "seed of weights, dropout and batch order", at_least=0)
+    epochs: int = setting(6, "passes over the training rows", at_least=1)
+    batch_size: int = setting(64, "messages a step", at_least=1)
+    batches: Literal["pools", "in_order"] = setting("pools", "shuffled by length, or file order")
+    optimizer: Literal["adamw", "rmsprop"] = setting("adamw", "update rule")
+    learning_rate: float = setting(3e-3, "step size (the schedule's peak)", above=0)
+    weight_decay: float = setting(0.01, "decoupled weight decay", at_least=0)
+    beta2: float = setting(0.99, "memory of AdamW's second moment", at_least=0, below=1)
+    schedule: Literal["one_cycle", "constant"] = setting("one_cycle", "learning rate over steps")
+    warmup_share: float = setting(0.15, "share of the steps that warm up", above=0, below=1)
+    clip_norm: float = setting(1.0, "largest norm of the gradient; 0: no clipping", at_least=0)
+    label_smoothing: float = setting(0.1, "share of the label spread out", at_least=0, below=1)
+    class_weights: Literal["none", "balanced"] = setting("none", "weight of each class in the loss")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")
+    device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
+    threshold: str = setting("half", "decision rule: half, f1, f2, precision:0.9, cost:5:1")
+    calibrate: bool = setting(False, "fit a temperature on rows kept from training")
+    validation_share: float = setting(0.1, "training rows kept for it", above=0, below=1)
+
+
+_SECTIONS: dict[str, type[_Section]] = {
+    "data": DataConfig,
+    "text": TextConfig,
+    "network": NetworkConfig,
+    "training": TrainingConfig,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All choices of one model, in four sections.
+
+    Examples
+    --------
+    >>> config = preset("default").with_settings(hidden_size=64)
+    >>> config.network.hidden_size
+    64
+    >>> Config.from_dict(config.to_dict()) == config
+    True
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def with_settings(self, **settings: Any) -> Config:
+        """Return a copy with the named fields replaced; names are unique over all sections.
+
+        Raises
+        ------
+        ConfigError
+            A name that is no field, or a value that the field cannot have.
+        """
+        owners = {name: section for section in _SECTIONS for name in field_names(section)}
+        changes: dict[str, dict[str, Any]] = {}
+        for name, value in settings.items():
+            if name not in owners:
+                raise ConfigError(_unknown(name, owners))
+            changes.setdefault(owners[name], {})[name] = value
+        return replace(self, **{s: replace(getattr(self, s), **c) for s, c in changes.items()})
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return plain JSON-ready values, section by section."""
+        return cast(
+            "dict[str, dict[str, Any]]",
+            {s: {k: _plain(v) for k, v in d.items()} for s, d in asdict(self).items()},
+        )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """Make a config from `to_dict`'s result; every field must be there and no other.
+
+        Raises
+        ------
+        ConfigError
+            A section or field that is missing, unknown, or of the wrong type.
+        """
+        _same_names("the config", values, _SECTIONS)
+        made: dict[str, Any] = {}
+        for name, section in _SECTIONS.items():
+            if not isinstance(values[name], Mapping):
+                raise ConfigError(f"config section {name!r}: found no mapping; write one")
+            _same_names(f"config section {name!r}", values[name], field_names(name))
+            made[name] = section(**values[name])
+        return cls(**made)
+
+
+def field_names(section: str) -> list[str]:
+    """Return the field names of one section, in order."""
+    return [item.name for item in fields(_SECTIONS[section])]  # type: ignore[arg-type]
+
+
+def all_settings() -> dict[str, tuple[type, Any, str]]:
+    """Return every field: its name → (type, default, meaning), in order, for flags and docs."""
+    found: dict[str, tuple[type, Any, str]] = {}
+    for section in _SECTIONS.values():
+        hints = get_type_hints(section)
+        for item in fields(section):  # type: ignore[arg-type]
+            found[item.name] = (hints[item.name], item.default, item.metadata["help"])
+    return found
+
+
+def _checked(name: str, value: Any, kind: Any) -> Any:
+    """Return `value` as `kind`, or say what it should have been."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            options = ", ".join(get_args(kind))
+            raise ConfigError(f"{name}: found {value!r}; choose one of {options}")
+        return value
+    if get_origin(kind) is tuple:
+        found = (value,) if isinstance(value, str) else value
+        if not isinstance(found, (tuple, list)) or not all(_is_name(part) for part in found):
+            raise ConfigError(f"{name}: found {value!r}; give column names")
+        return tuple(found)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        raise ConfigError(f"{name}: found {value!r}; give a {_KINDS[kind]}")
+    return value
+
+
+def _is_name(part: Any) -> bool:
+    return isinstance(part, str) and bool(part)
+
+
+_KINDS = {int: "whole number", float: "finite number", bool: "true or false", str: "text"}
+
+
+def _check_bounds(name: str, value: Any, bounds: Mapping[str, Any]) -> None:
+    """Hold a number against the bounds of its field."""
+    tests = {"at_least": operator.ge, "above": operator.gt, "below": operator.lt}
+    for word, holds in tests.items():
+        if word in bounds and not holds(value, bounds[word]):
+            words = word.replace("_", " ")
+            raise ConfigError(f"{name}: found {value}; it must be {words} {bounds[word]}")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(known)}"
+    return f"setting {name!r} does not exist: {hint}"
+
+
+def _same_names(where: str, found: Mapping[str, Any], wanted: Any) -> None:
+    """Raise unless the keys found are exactly the ones wanted."""
+    missing = [name for name in wanted if name not in found]
+    extra = [name for name in found if name not in wanted]
+    if missing or extra:
+        what = [f"{', '.join(missing)} missing"] * bool(missing)
+        what += [f"{', '.join(map(str, extra))} unknown"] * bool(extra)
+        raise ConfigError(f"{where}: {'; '.join(what)}; write exactly {', '.join(wanted)}")
+
+
+LESSON = Config(
+    data=DataConfig(split="random"),
+    text=TextConfig(
+        tokenizer="lesson", max_tokens=0, num_words=9300, min_count=1, vocabulary_rows="all",
+        unknown="drop",
+    ),
+    network=NetworkConfig(
+        vectors="none", embedding_size=256, hidden_size=256, num_layers=2, bidirectional=False,
+        pooling="padded_last", head_size=256, initial_state="xavier", recurrent_init="uniform",
+        forget_bias=0.0, word_dropout=0.0, channel_dropout=0.0, dropout=0.5,
+    ),
+    training=TrainingConfig(
+        epochs=20, batch_size=128, batches="in_order", optimizer="rmsprop", learning_rate=1e-3,
+        weight_decay=0.0, schedule="constant", clip_norm=0.0, label_smoothing=0.0,
+    ),
+)  # fmt: skip
+
+PRESETS: dict[str, Config] = {"default": Config(), "lesson": LESSON}
+
+
+def preset(name: str) -> Config:
+    """Return a preset by name.
+
+    Raises
+    ------
+    ConfigError
+        No preset has that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"preset {name!r} does not exist: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]

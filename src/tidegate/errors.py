@@ -1,0 +1,45 @@
+"""The errors people can catch, and what each of them means.
+
+Takes nothing, knows nothing of the other rooms.
+
+    TidegateError
+    ├── ConfigError (ValueError)         a setting that does not exist, or cannot have that value
+    ├── DataError (ValueError)           a file, row or column that cannot be read
+    ├── BundleError (ValueError)         a bundle that is incomplete, changed or unknown
+    ├── MissingExtraError (ImportError)  an optional dependency that is not installed
+    └── ParityError (RuntimeError)       two engines that must agree do not: a fault of ours
+
+Every message is one line: where, what was found, what to do.
+"""
+
+from __future__ import annotations
+
+
+class TidegateError(Exception):
+    """Root of everything Tidegate raises on purpose."""
+
+
+class ConfigError(TidegateError, ValueError):
+    """A setting that does not exist, or cannot have the value it was given."""
+
+
+class DataError(TidegateError, ValueError):
+    """A file, row or column that cannot be read as (labelled) messages."""
+
+
+class BundleError(TidegateError, ValueError):
+    """A bundle that is missing, incomplete, changed, or of a format this version does not know."""
+
+
+class MissingExtraError(TidegateError, ImportError):
+    """An optional dependency is not installed; the message holds the command that installs it."""
+
+    def __init__(self, *, needed_for: str, missing: str, extra: str) -> None:
+        super().__init__(
+            f"{needed_for} needs {missing}, which is not installed: "
+            f"run pip install 'tidegate[{extra}]'"
+        )
+
+
+class ParityError(TidegateError, RuntimeError):
+    """The NumPy engine and another engine disagree beyond the stated tolerance."""

@@ -1,0 +1,163 @@
+"""The long short-term memory, equation by equation, in NumPy.
+
+Takes a table of projected inputs, the recurrent weights and packed steps; gives the hidden state
+after every token. Knows nothing of words, files or classifiers. The engine that answers and the
+walk that explains run this one function; the walk asks it to keep what the engine throws away.
+
+Notation
+--------
+A message is x_1 … x_T. At token t the cell reads x_t, the hidden state h_{t−1} it gave after the
+token before, and the cell state c_{t−1} it carried; σ is the logistic sigmoid, ⊙ multiplies
+element by element, and h_0 = c_0 = 0.
+
+    1  Decide what information to throw away from the cell state.
+           f_t = σ(W_f x_t + U_f h_{t−1} + b_f)         forget gate
+    2  Decide what new information to store in the cell state.
+           i_t = σ(W_i x_t + U_i h_{t−1} + b_i)         input gate
+           g_t = tanh(W_g x_t + U_g h_{t−1} + b_g)      candidate values (C̃_t in the lesson)
+    3  Update to the new cell state.
+           c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t
+    4  Decide what to output.
+           o_t = σ(W_o x_t + U_o h_{t−1} + b_o)         output gate
+           h_t = o_t ⊙ tanh(c_t)
+
+Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000, in
+the form of PyTorch's LSTM. On disk the four blocks of W, U and b stand in PyTorch's order i, f, g,
+o. Here they stand as i, f, o, g, the three sigmoids side by side.
+
+Two things make it fast and change no value beyond rounding. W x_t + b depends on the token alone,
+so it is worked out once per word and looked up. And σ(z) = ½ tanh(½ z) + ½: with the rows of i, f
+and o halved beforehand, one tanh serves all four gates.
+
+Shapes: H units, S tokens in all, n messages at a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.batching import Packed
+
+Floats = npt.NDArray[np.float32]
+
+GATE_ORDER = ("i", "f", "g", "o")  # of the blocks on disk, as in PyTorch
+GATE_NAMES = {
+    "f": "forget gate",
+    "i": "input gate",
+    "g": "candidate values",
+    "o": "output gate",
+}
+STEPS = (
+    "Decide what information to throw away from the cell state.",
+    "Decide what new information to store in the cell state.",
+    "Update to the new cell state.",
+    "Decide what to output.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What one direction of one layer did: a list entry for each step it took, in its own order.
+
+    Each entry is (n, H), for the n messages running at that step. `z` holds the four
+    pre-activations before their sigmoid or tanh, (n, 4H) in the order i, f, o, g.
+    """
+
+    z: list[Floats] = field(default_factory=list)
+    i: list[Floats] = field(default_factory=list)
+    f: list[Floats] = field(default_factory=list)
+    o: list[Floats] = field(default_factory=list)
+    g: list[Floats] = field(default_factory=list)
+    c: list[Floats] = field(default_factory=list)
+    h: list[Floats] = field(default_factory=list)
+
+
+def fold(blocks: npt.NDArray[np.floating]) -> Floats:
+    """Bring PyTorch's blocks i, f, g, o (4H, …) to the engine's: i, f, o halved, then g.
+
+    Examples
+    --------
+    >>> fold(np.array([[2.0], [4.0], [6.0], [8.0]])).ravel().tolist()
+    [1.0, 2.0, 4.0, 6.0]
+    """
+    i, f, g, o = np.split(np.asarray(blocks, dtype=np.float32), 4)
+    half = np.float32(0.5)
+    return np.concatenate([i * half, f * half, o * half, g])
+
+
+def lstm_layer(
+    table: Floats,
+    recurrent: Floats,
+    packed: Packed,
+    *,
+    reverse: bool = False,
+    trace: Trace | None = None,
+) -> Floats:
+    """Run one direction of one layer over packed messages.
+
+    Parameters
+    ----------
+    table : (V, 4H) folded W x + b of every token id
+    recurrent : (H, 4H) folded U, transposed
+    packed : the messages; `packed.token_ids` are rows of `table`
+    reverse : read from each message's last token to its first
+    trace : filled with every gate and state, if given
+
+    Returns
+    -------
+    (S, H) the hidden state after each token, laid out as `packed`
+
+    Examples
+    --------
+    One unit, all weights zero but the candidate's input 1: f = i = o = ½, g = tanh 1, so
+    c = ½ tanh 1 = 0.3808 and h = ½ tanh c = 0.1817.
+
+    >>> from tidegate.batching import pack, pad
+    >>> table = fold(np.array([[0.0], [0.0], [1.0], [0.0]])).T
+    >>> h = lstm_layer(table, np.zeros((1, 4), np.float32), pack(pad([[0]])))
+    >>> round(float(h[0, 0]), 4)
+    0.1817
+    """
+    units = recurrent.shape[0]
+    counts, offsets = packed.counts.tolist(), packed.offsets.tolist()
+    h = np.empty((len(packed.token_ids), units), np.float32)
+    c = np.zeros((counts[0], units), np.float32)
+    z_all = np.empty((counts[0], 4 * units), np.float32)
+    u_all = np.empty_like(z_all)
+    steps = range(len(counts))
+    before: Floats | None = None
+    for t in reversed(steps) if reverse else steps:
+        n, start = counts[t], offsets[t]
+        z = z_all[:n]
+        np.take(table, packed.token_ids[start : start + n], axis=0, out=z, mode="clip")
+        if before is not None:
+            # Going forward, messages that have ended drop off the end; going backward, those that
+            # start here have no state yet. Either way the leading rows are the ones that go on.
+            m = min(n, len(before))
+            z[:m] += np.matmul(before[:m], recurrent, out=u_all[:m])
+        before = h[start : start + n]
+        _step(z, c[:n], before, trace)
+    return h
+
+
+def _step(z: Floats, c: Floats, h: Floats, trace: Trace | None) -> None:
+    """Take one step in place: z (n, 4H) becomes the gates, c (n, H) and h (n, H) the new states."""
+    units = c.shape[1]
+    if trace is not None:
+        trace.z.append(np.concatenate([z[:, : 3 * units] * 2, z[:, 3 * units :]], axis=1))
+    np.tanh(z, out=z)
+    sigmoids = z[:, : 3 * units]
+    sigmoids *= 0.5
+    sigmoids += 0.5
+    i, f, o, g = (z[:, k * units : (k + 1) * units] for k in range(4))
+    c *= f  # 1: what is kept of the old
+    np.multiply(i, g, out=h)  # 2: what is new
+    c += h  # 3
+    np.tanh(c, out=h)  # 4
+    h *= o
+    if trace is not None:
+        for name, value in zip("ifogch", (i, f, o, g, c, h), strict=True):
+            getattr(trace, name).append(value.copy())

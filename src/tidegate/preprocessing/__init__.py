@@ -1,0 +1,35 @@
+"""Text to tokens: the lesson's pipeline and the default one.
+
+Takes a message, gives its tokens, or its tokens with their place in the text. Knows nothing of
+vocabularies or models.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tidegate.config import TextConfig
+from tidegate.preprocessing.spans import TokenSpan
+
+__all__ = ["TextTokenizer", "TokenSpan", "make_tokenizer"]
+
+
+class TextTokenizer(Protocol):
+    """What every tokeniser can do."""
+
+    def __call__(self, text: str) -> list[str]:
+        """Return the tokens of a message."""
+
+    def spans(self, text: str) -> list[TokenSpan]:
+        """Return the same tokens with their place in the text, and what was dropped, and why."""
+
+
+def make_tokenizer(config: TextConfig) -> TextTokenizer:
+    """Return the tokeniser a config names."""
+    if config.tokenizer == "lesson":
+        from tidegate.preprocessing.lesson import LessonTokenizer
+
+        return LessonTokenizer(lemmas=config.lemmas)
+    from tidegate.preprocessing.tweet import TweetTokenizer
+
+    return TweetTokenizer()

@@ -1,0 +1,179 @@
+"""The one engine that answers: a bundle and texts in, probabilities out.
+
+Takes a `Bundle`, gives a `Predictor`. Everything that answers goes through it: the estimator, the
+command line, the server. NumPy only: torch is for learning, never for answering.
+
+Each distinct message of a call is computed once. Messages are sorted by length and run in chunks
+without padding, so a message scores the same alone and in any company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.batching import Packed, pack, pad
+from tidegate.bundle import Bundle
+from tidegate.calibration import decide
+from tidegate.dataset import Kind
+from tidegate.errors import DataError
+from tidegate.lstm import Floats
+from tidegate.network import Network
+from tidegate.vocabulary import MAX_OPEN_WORDS, Encoder, Vocabulary
+
+Probabilities = npt.NDArray[np.float64]
+CHUNK_MESSAGES = 512
+
+
+class Predictor:
+    """A model ready to answer.
+
+    Parameters
+    ----------
+    bundle : the model
+    threads : chunks computed side by side
+
+    Examples
+    --------
+    >>> model = Predictor.load("model")  # doctest: +SKIP
+    >>> model.predict_proba(["house on fire on 5th street"]).shape  # doctest: +SKIP
+    (1, 2)
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        self.bundle = bundle
+        self.threads = threads
+        text, network = bundle.config.text, bundle.config.network
+        vectors = bundle.word_vectors
+        self.network = Network(network, bundle.weights, tokens=bundle.tokens, vectors=vectors)
+        self.encoder = Encoder(
+            text,
+            Vocabulary(bundle.tokens),
+            open_words=vectors is not None,
+            length=bundle.sequence_length,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, threads: int = 1) -> Predictor:
+        """Load a bundle from its directory.
+
+        Raises
+        ------
+        BundleError
+            The bundle is missing, incomplete or changed.
+        """
+        return cls(Bundle.load(path), threads=threads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels' names, in the order of `predict_proba`'s columns."""
+        return self.bundle.labels
+
+    @property
+    def kind(self) -> Kind:
+        """Binary, multiclass or multilabel."""
+        return self.bundle.kind
+
+    @property
+    def threshold(self) -> float | Probabilities:
+        """The probability from which a label is given: one, or (n_labels,) for multi-label."""
+        thresholds = self.bundle.thresholds
+        return thresholds[0] if len(thresholds) == 1 else np.array(thresholds)
+
+    def predict_proba(self, texts: Iterable[Any]) -> Probabilities:
+        """Return the probability of each label: (n_texts, n_labels), in [0, 1].
+
+        Binary and multi-class rows sum to 1; multi-label columns are independent.
+
+        Raises
+        ------
+        DataError
+            A message is not text.
+        """
+        messages = [texts] if isinstance(texts, str) else list(texts)
+        for number, text in enumerate(messages, 1):
+            if not isinstance(text, str):
+                found = type(text).__name__
+                raise DataError(f"texts: row {number}: found {found} {text!r}; a message is text")
+        distinct = list(dict.fromkeys(messages))
+        if len(distinct) == len(messages):
+            return self._probabilities(self._encode(messages))
+        place = {text: i for i, text in enumerate(distinct)}
+        found_rows = self._probabilities(self._encode(distinct))
+        return found_rows[[place[text] for text in messages]]
+
+    def predict(self, texts: Iterable[Any]) -> list[str] | list[tuple[str, ...]]:
+        """Return each message's label; multi-label: the tuple of those above their threshold."""
+        return self.decide(self.predict_proba(texts))
+
+    def decide(self, probabilities: Probabilities) -> list[str] | list[tuple[str, ...]]:
+        """Return the labels that probabilities (n, n_labels) lead to."""
+        chosen = decide(probabilities, kind=self.kind, threshold=self.threshold)
+        if self.kind == "multilabel":
+            return [tuple(self.labels[j] for j in np.flatnonzero(row)) for row in chosen]
+        return [self.labels[i] for i in chosen]
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        if self.encoder.n_words - len(self.bundle.tokens) > MAX_OPEN_WORDS:
+            self.encoder.forget_new_words()
+            self.network.forget_new_words()
+        return [self.encoder.encode(text) for text in texts]
+
+    def packed(self, id_lists: Sequence[Sequence[int]]) -> Packed:
+        """Return id lists, sorted from long to short, as the network reads them."""
+        padded = self.bundle.config.network.pooling == "padded_last"
+        batch = pad(id_lists, width=self.bundle.sequence_length if padded else 0)
+        if padded:
+            batch.lengths[:] = batch.token_ids.shape[1]
+        return pack(batch)
+
+    def logits(self, id_lists: Sequence[Sequence[int]]) -> Floats:
+        """Return logits (n, n_outputs) of encoded messages, in their order."""
+        outputs = 1 if self.kind == "binary" else len(self.labels)
+        logits = np.empty((len(id_lists), outputs), np.float32)
+        if not len(id_lists):
+            return logits
+        order = sorted(range(len(id_lists)), key=lambda i: -len(id_lists[i]))
+        new_words = self.encoder.new_words
+        flat = np.array([i for ids in id_lists for i in ids], dtype=np.int64)
+        self.network.learn_words(np.append(flat, 0), new_words)
+
+        def run(start: int) -> None:
+            rows = order[start : start + CHUNK_MESSAGES]
+            logits[rows] = self.network.logits(self.packed([id_lists[i] for i in rows]))
+
+        starts = range(0, len(order), CHUNK_MESSAGES)
+        if self.threads > 1 and len(starts) > 1:
+            with ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(run, starts))
+        else:
+            for start in starts:
+                run(start)
+        return logits
+
+    def _probabilities(self, id_lists: Sequence[Sequence[int]]) -> Probabilities:
+        return to_probabilities(
+            self.logits(id_lists), kind=self.kind, temperature=self.bundle.temperature
+        )
+
+
+def to_probabilities(
+    logits: npt.NDArray[np.floating], *, kind: Kind, temperature: float = 1.0
+) -> Probabilities:
+    """Return probabilities (n, n_labels) of logits (n, n_outputs), in float64.
+
+    Binary: σ(z) for the second label and the rest for the first; multi-class: softmax;
+    multi-label: σ of each.
+    """
+    z = np.asarray(logits, np.float64) / temperature
+    if kind == "multiclass":
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        softmax: Probabilities = e / e.sum(axis=1, keepdims=True)
+        return softmax
+    positive = 0.5 * np.tanh(0.5 * z) + 0.5
+    return positive if kind == "multilabel" else np.hstack([1.0 - positive, positive])

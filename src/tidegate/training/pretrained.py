@@ -1,0 +1,126 @@
+"""Pretrained word vectors: from the wordllama package, or from a file.
+
+Takes the config's `vectors` setting, gives `Pretrained`: a table of piece vectors and what cuts
+words into pieces. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from tidegate.errors import DataError, MissingExtraError
+from tidegate.vectors import WordVectors
+
+Floats = npt.NDArray[np.float32]
+MAX_FILE_WORDS = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pretrained:
+    """A table (P, D) of piece vectors with standard deviation 1, and their rule (see `vectors`)."""
+
+    table: Floats
+    pieces: str
+
+    def projected(self, projection: Floats) -> npt.NDArray[np.float16]:
+        """Return the table (P, H) after the learned projection (H, D), in half precision.
+
+        A mean of projected pieces is the projection of their mean, so the bundle needs only this.
+        """
+        return (self.table @ projection.T).astype(np.float16)
+
+    def rows(self, words: list[str]) -> Floats:
+        """Return the vectors (n, D) of words."""
+        return WordVectors(self.table, self.pieces).rows(words)
+
+
+def load_pretrained(source: str) -> Pretrained | None:
+    """Load the vectors a config names: `wordllama`, `none`, or a path.
+
+    A path is a word2vec text file (one word and its values a line), or an .npy array with a .txt
+    file of the same name beside it, one word a line. The first 50,000 words are kept.
+
+    Raises
+    ------
+    DataError
+        The file is missing or is neither.
+    MissingExtraError
+        wordllama is not installed.
+    """
+    if source == "none":
+        return None
+    if source == "wordllama":
+        return _wordllama()
+    path = Path(source)
+    if not path.is_file():
+        raise DataError(f"vectors: {source!r}: no such file; give wordllama, none or a file")
+    words, table = _npy(path) if path.suffix == ".npy" else _word2vec(path)
+    pieces = json.dumps({"words": words}, separators=(",", ":"))
+    return Pretrained(table=_scaled(table), pieces=pieces)
+
+
+def _wordllama() -> Pretrained:
+    spec = importlib.util.find_spec("wordllama")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(
+            needed_for="the setting vectors=wordllama", missing="wordllama", extra="train"
+        )
+    # Its own loader looks for the tokeniser in a folder the wheel does not have, then downloads it.
+    folder = Path(spec.submodule_search_locations[0])
+    weights = safetensors.numpy.load_file(folder / "weights" / "l2_supercat_256.safetensors")
+    rules = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
+    return Pretrained(
+        table=_scaled(weights["embedding.weight"]), pieces=rules.read_text(encoding="utf-8")
+    )
+
+
+def _scaled(table: npt.NDArray[np.floating]) -> Floats:
+    wide = np.asarray(table, np.float32)
+    return wide / (wide.std() or np.float32(1.0))
+
+
+def _npy(path: Path) -> tuple[list[str], Floats]:
+    names = path.with_suffix(".txt")
+    if not names.is_file():
+        raise DataError(f"{path}: its words are missing; write them to {names}, one a line")
+    try:
+        table = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise DataError(f"{path}: not an array of numbers ({error})") from None
+    words = names.read_text(encoding="utf-8").splitlines()
+    if table.ndim != 2 or len(table) != len(words):
+        raise DataError(f"{path}: shape {table.shape} for {len(words)} words; give one row a word")
+    return words[:MAX_FILE_WORDS], table[:MAX_FILE_WORDS]
+
+
+def _word2vec(path: Path) -> tuple[list[str], Floats]:
+    words: list[str] = []
+    rows: list[Floats] = []
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            word, *values = line.rstrip().split(" ")
+            if number == 1 and len(values) == 1:
+                continue  # the header of the word2vec format: number of words, width
+            try:
+                row = np.array(values, dtype=np.float32)
+            except ValueError:
+                row = np.empty(0, np.float32)
+            if not len(row) or (rows and len(row) != len(rows[0])):
+                raise DataError(
+                    f"{path}: line {number}: found {len(values)} values; "
+                    "give a word and its numbers, as many on each line"
+                )
+            words.append(word)
+            rows.append(row)
+            if len(words) == MAX_FILE_WORDS:
+                break
+    if not rows:
+        raise DataError(f"{path}: no vectors in it; give a word and its numbers a line")
+    return words, np.stack(rows)

@@ -1,0 +1,156 @@
+"""One call from a dataset to a trained bundle, scored on rows it never saw.
+
+Takes a `Dataset` and a `Config`, gives `Trained`. Knows nothing of files or terminals: who wants to
+show progress passes `on_prepared` and `on_epoch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tidegate.bundle import Bundle
+from tidegate.calibration import choose_threshold, fit_temperature
+from tidegate.config import Config
+from tidegate.dataset import Dataset, grouped_folds
+from tidegate.dataset import split as split_rows
+from tidegate.errors import ConfigError
+from tidegate.runtime import Predictor
+from tidegate.training.export import to_bundle
+from tidegate.training.loop import Epoch, fit, predict_logits
+from tidegate.training.model import MessageNet
+from tidegate.training.prepare import Indices, Prepared, prepare
+
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What training gave.
+
+    Attributes
+    ----------
+    bundle : the model
+    history : what happened in each epoch
+    prepared : the rows as the network read them
+    state_changes : test rows whose label random initial states change, for a config that has them
+    """
+
+    bundle: Bundle
+    history: list[Epoch]
+    prepared: Prepared
+    state_changes: int | None = None
+
+    @property
+    def test(self) -> Dataset:
+        """The held-back rows."""
+        return self.prepared.dataset.subset(self.prepared.test_rows)
+
+
+def train(
+    dataset: Dataset,
+    config: Config,
+    *,
+    rows: tuple[Indices, Indices] | None = None,
+    sample_weight: Weights | None = None,
+    on_prepared: Callable[[Prepared], None] = lambda prepared: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Trained:
+    """Split, read, train, and export.
+
+    Parameters
+    ----------
+    rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
+    sample_weight : (N,) how much each row counts in the loss
+    on_prepared, on_epoch : called with the prepared rows, and after each epoch
+
+    Raises
+    ------
+    ConfigError, DataError
+        A setting or the data do not allow it.
+    ParityError
+        The exported engine disagrees with torch.
+    """
+    if config.training.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: found 'cuda', which this machine does not have; use cpu")
+    train_rows, test_rows = rows if rows is not None else split_rows(dataset, config.data)
+    kept, validation = _hold_back(dataset, config, train_rows)
+    prepared = prepare(dataset, config, train=kept, test=test_rows)
+    on_prepared(prepared)
+    model, history = _fit(prepared, sample_weight, on_epoch=on_epoch)
+    random_logits = None
+    if model.random_states and len(test_rows):
+        random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
+    bundle = _decided(to_bundle(model, prepared), prepared, validation)
+    changes = None
+    if random_logits is not None:
+        settled = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
+        changes = int(((settled >= 0) != (random_logits >= 0)).any(axis=1).sum())
+    return Trained(bundle=bundle, history=history, prepared=prepared, state_changes=changes)
+
+
+def _hold_back(dataset: Dataset, config: Config, rows: Indices) -> tuple[Indices, Indices]:
+    """Return the rows to learn from, and those kept to calibrate and choose thresholds on."""
+    training = config.training
+    if not training.calibrate and training.threshold == "half":
+        return rows, rows[:0]
+    shares = (training.validation_share, 1 - training.validation_share)
+    folds = grouped_folds(dataset.subset(rows), shares, seed=config.data.split_seed)
+    return rows[folds == 1], rows[folds == 0]
+
+
+def _fit(
+    prepared: Prepared, sample_weight: Weights | None, *, on_epoch: Callable[[Epoch], None]
+) -> tuple[MessageNet, list[Epoch]]:
+    """Build the network and train it, random numbers drawn from the config's seed alone."""
+    config, dataset = prepared.config, prepared.dataset
+    vectors = None
+    if prepared.pretrained is not None:
+        rows = prepared.pretrained.rows(prepared.words)
+        rows[0] = 0.0
+        vectors = torch.from_numpy(rows)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        model = MessageNet(
+            config.network,
+            n_words=len(prepared.encoder.vocabulary),
+            n_outputs=1 if dataset.kind == "binary" else len(dataset.labels),
+            vectors=vectors,
+        ).to(config.training.device)
+        history = fit(
+            model,
+            prepared.encoded(prepared.train_rows, sample_weight),
+            config.training,
+            kind=dataset.kind,
+            watched=prepared.encoded(prepared.test_rows),
+            on_epoch=on_epoch,
+        )
+    return model, history
+
+
+def _decided(bundle: Bundle, prepared: Prepared, validation: Indices) -> Bundle:
+    """Return the bundle with temperature and thresholds chosen on the validation rows."""
+    if not len(validation):
+        return bundle
+    training = prepared.config.training
+    texts = [prepared.dataset.texts[i] for i in validation]
+    targets = prepared.dataset.targets[validation]
+    if training.calibrate:
+        predictor = Predictor(bundle)
+        logits = predictor.logits([predictor.encoder.encode(text) for text in texts])
+        logits = logits[:, 0] if bundle.kind == "binary" else logits
+        bundle = replace(bundle, temperature=fit_temperature(logits, targets, kind=bundle.kind))
+    if training.threshold == "half" or bundle.kind == "multiclass":
+        return bundle
+    probabilities = Predictor(bundle).predict_proba(texts)
+    columns = range(1, 2) if bundle.kind == "binary" else range(len(bundle.labels))
+    each = targets[:, None] if bundle.kind == "binary" else targets
+    chosen = tuple(
+        choose_threshold(each[:, k], probabilities[:, j], rule=training.threshold)
+        for k, j in enumerate(columns)
+    )
+    return replace(bundle, thresholds=chosen)

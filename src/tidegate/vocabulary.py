@@ -1,0 +1,128 @@
+"""Tokens to ids, and messages to id lists.
+
+Takes token lists to fit a `Vocabulary`; with it, an `Encoder` gives every text its ids. Knows
+nothing of weights. Training, prediction, the walk and the exports all read text through `Encoder`.
+
+Ids: 0 is padding; with `unknown = "unk"`, 1 is `<unk>`; then the words, most frequent first, ties
+in the order they were first seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tidegate.config import TextConfig
+from tidegate.preprocessing import make_tokenizer
+
+PAD, UNK = "<pad>", "<unk>"
+PAD_ID, UNK_ID = 0, 1
+DROPPED = -1
+MAX_OPEN_WORDS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The tokens a model has learned a vector for, in id order.
+
+    Examples
+    --------
+    >>> words = Vocabulary.fit([["fire", "near", "fire"], ["near", "sea"]], TextConfig(min_count=1))
+    >>> words.tokens
+    ('<pad>', '<unk>', 'fire', 'near', 'sea')
+    """
+
+    tokens: tuple[str, ...]
+    index: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", {t: i for i, t in enumerate(self.tokens)})
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def unknown_id(self) -> int:
+        """The id of a word out of vocabulary: `<unk>`'s, or -1 when such words are dropped."""
+        return self.index.get(UNK, DROPPED)
+
+    @classmethod
+    def fit(cls, token_lists: Iterable[Sequence[str]], config: TextConfig) -> Vocabulary:
+        """Count tokens and keep the `num_words` most frequent seen `min_count` times or more."""
+        counts = Counter(token for tokens in token_lists for token in tokens)
+        # most_common sorts stably, so words of equal count stay in the order they were first seen.
+        common = counts.most_common(config.num_words or None)
+        words = tuple(word for word, count in common if count >= config.min_count)
+        special = (PAD, UNK) if config.unknown == "unk" else (PAD,)
+        return cls(special + words)
+
+
+class _Ids(dict[str, int]):
+    """Token → id, with what to do about a token that has none."""
+
+    def __init__(self, vocabulary: Vocabulary, *, open_words: bool) -> None:
+        super().__init__(vocabulary.index)
+        self.unknown_id = vocabulary.unknown_id
+        self.open_words = open_words
+
+    def __missing__(self, token: str) -> int:
+        if not self.open_words:
+            return self.unknown_id
+        number = self[token] = len(self)
+        return number
+
+
+class Encoder:
+    """Texts to id lists.
+
+    A message with nothing the model knows is read as one padding token, so no list is empty.
+
+    Parameters
+    ----------
+    config : how text becomes tokens
+    vocabulary : the fitted tokens
+    open_words : give words out of vocabulary ids of their own, from `len(vocabulary)` on, because
+        the model has pretrained vectors for them; `new_words` lists them in id order
+    length : tokens read of a message at most; 0: as `config.max_tokens` says
+    """
+
+    def __init__(
+        self,
+        config: TextConfig,
+        vocabulary: Vocabulary,
+        *,
+        open_words: bool = False,
+        length: int = 0,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.tokenizer = make_tokenizer(config)
+        self.limit = length or config.max_tokens or None
+        self._ids = _Ids(vocabulary, open_words=open_words)
+
+    @property
+    def new_words(self) -> list[str]:
+        """Words met out of vocabulary that were given ids, in id order."""
+        return list(self._ids)[len(self.vocabulary) :]
+
+    @property
+    def n_words(self) -> int:
+        """Number of ids given so far, the vocabulary's included."""
+        return len(self._ids)
+
+    def forget_new_words(self) -> None:
+        """Take back the ids of words out of vocabulary (their number is bounded by the caller)."""
+        self._ids = _Ids(self.vocabulary, open_words=self._ids.open_words)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of one message."""
+        return self.encode_tokens(self.tokenizer(text))
+
+    def encode_tokens(self, tokens: list[str]) -> list[int]:
+        """Return the ids of tokens: those out of vocabulary replaced or dropped, the rest cut."""
+        find = self._ids.__getitem__
+        if self._ids.unknown_id == DROPPED and not self._ids.open_words:
+            ids = [i for i in map(find, tokens) if i != DROPPED][: self.limit]
+        else:
+            ids = list(map(find, tokens[: self.limit]))
+        return ids or [PAD_ID]
