@@ -175,7 +175,7 @@ def _loss(
             if class_weights is not None:
                 each = each * torch.where(y >= 0.5, class_weights[1], class_weights[0])
             each = each.mean(dim=1)
-        return each.mean() if weights is None else (each * weights).sum() / weights.sum()
+        return each.mean() if weights is None else (each * weights).mean()
 
     return loss
 

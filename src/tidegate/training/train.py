@@ -6,7 +6,9 @@ show progress passes `on_prepared` and `on_epoch`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,7 +115,7 @@ def _fit(
         rows = prepared.pretrained.rows(prepared.words)
         rows[0] = 0.0
         vectors = torch.from_numpy(rows)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _threads(config.training.threads):
         torch.manual_seed(config.training.seed)
         model = MessageNet(
             config.network,
@@ -130,6 +132,17 @@ def _fit(
             on_epoch=on_epoch,
         )
     return model, history
+
+
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    """Let torch use so many cores for a while; a small network is slower on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _decided(bundle: Bundle, prepared: Prepared, validation: Indices) -> Bundle:
