@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
+from tidegate.calibration import Kind
 from tidegate.config import Config
-from tidegate.dataset import Kind
 from tidegate.errors import BundleError, ConfigError
 from tidegate.lstm import GATE_ORDER
 from tidegate.network import weight_shapes

@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.calibration import Kind
 from tidegate.config import DataConfig
 from tidegate.errors import DataError
 from tidegate.records import Format, Record, open_records
 
-Kind = Literal["binary", "multiclass", "multilabel"]
 Indices = npt.NDArray[np.int64]
 
 

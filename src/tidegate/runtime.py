@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from tidegate.batching import Packed, pack, pad
 from tidegate.bundle import Bundle
-from tidegate.calibration import decide
-from tidegate.dataset import Kind
+from tidegate.calibration import Kind, decide
 from tidegate.errors import DataError
 from tidegate.lstm import Floats
 from tidegate.network import Network

@@ -36,13 +36,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import get_args
 
+from tidegate.config import Lemmas
 from tidegate.errors import ConfigError
 from tidegate.preprocessing.spans import TokenSpan
 
 __all__ = [
-    "LemmaMode",
     "LessonTokenizer",
     "TokenSpan",
     "clean",
@@ -51,7 +51,6 @@ __all__ = [
     "tokenize",
 ]
 
-LemmaMode = Literal["nltk-3.8", "nltk-3.9+"]
 
 # The notebook's passes, v n a r s, in its order; s, the satellite adjectives, has the tables of a.
 PASSES = ("v", "n", "a", "r", "a")
@@ -143,7 +142,7 @@ def stop_words() -> frozenset[str]:
     return frozenset(_read_data("stopwords_english_179.txt").decode("utf-8").split())
 
 
-def lemmatize(word: str, *, mode: LemmaMode) -> str:
+def lemmatize(word: str, *, mode: Lemmas) -> str:
     """Reduce a word to its lemma in the lesson's five passes: v, n, a, r, s.
 
     Parameters
@@ -196,7 +195,7 @@ class LessonTokenizer:
     ['the', 'are']
     """
 
-    def __init__(self, *, lemmas: LemmaMode = "nltk-3.8") -> None:
+    def __init__(self, *, lemmas: Lemmas = "nltk-3.8") -> None:
         _check_mode(lemmas)
         self.lemmas = lemmas
         self._forms = _KnownForms(lemmas)
@@ -234,10 +233,10 @@ class LessonTokenizer:
     def __repr__(self) -> str:
         return f"LessonTokenizer(lemmas={self.lemmas!r})"
 
-    def __getstate__(self) -> LemmaMode:
+    def __getstate__(self) -> Lemmas:
         return self.lemmas
 
-    def __setstate__(self, lemmas: LemmaMode) -> None:
+    def __setstate__(self, lemmas: Lemmas) -> None:
         self.lemmas = lemmas
         self._forms = _KnownForms(lemmas)
 
@@ -247,9 +246,9 @@ class _KnownForms(dict[str, tuple[str, ...]]):
 
     __slots__ = ("mode",)
 
-    def __init__(self, mode: LemmaMode) -> None:
+    def __init__(self, mode: Lemmas) -> None:
         super().__init__()
-        self.mode: LemmaMode = mode
+        self.mode: Lemmas = mode
 
     def __missing__(self, form: str) -> tuple[str, ...]:
         cleaned = clean(form)
@@ -314,8 +313,8 @@ def _word_character_places(chunk: str, offset: int) -> list[int]:
 
 
 def _check_mode(mode: str) -> None:
-    if mode not in get_args(LemmaMode):
-        known = " or ".join(map(repr, get_args(LemmaMode)))
+    if mode not in get_args(Lemmas):
+        known = " or ".join(map(repr, get_args(Lemmas)))
         raise ConfigError(f"lemmas: there is no mode {mode!r}; use {known}")
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from tidegate.batching import length_pools
+from tidegate.calibration import Kind
 from tidegate.config import TrainingConfig
-from tidegate.dataset import Kind
 from tidegate.training.model import MessageNet
 
 

@@ -1,0 +1,73 @@
+"""What people would use instead, trained on the same rows: TF-IDF with logistic regression.
+
+Takes texts and targets, gives probabilities in the same shape as a `Predictor`'s. An LSTM that does
+not beat this has no reason to exist, so every report shows it beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+
+from tidegate.calibration import Kind
+
+Probabilities = npt.NDArray[np.float64]
+
+
+def majority(targets: npt.NDArray[np.int64], n_rows: int, *, kind: Kind, n_labels: int) -> Any:
+    """Return the training rows' label shares, (n_rows, n_labels), as everyone's probability."""
+    if kind == "multilabel":
+        shares = targets.mean(axis=0)
+    else:
+        shares = np.bincount(targets, minlength=n_labels) / len(targets)
+    return np.tile(shares, (n_rows, 1))
+
+
+class Baseline:
+    """TF-IDF and logistic regression.
+
+    Parameters
+    ----------
+    kind, n_labels : of the labels, as in a `Dataset`
+    characters : beside words and pairs of words, also runs of 2 to 5 characters: slower, better
+    """
+
+    def __init__(self, kind: Kind, n_labels: int, *, characters: bool = False) -> None:
+        self.kind = kind
+        self.n_labels = n_labels
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        features: Any = words
+        if characters:
+            runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+            features = FeatureUnion([("words", words), ("characters", runs)])
+        model: Any = LogisticRegression(C=3.0, max_iter=1000)
+        if kind == "multilabel":
+            model = OneVsRestClassifier(LogisticRegression(C=3.0, max_iter=1000))
+        self.pipeline: Pipeline = make_pipeline(features, model)
+        self._columns = np.arange(n_labels)
+
+    def fit(self, texts: Sequence[str], targets: npt.NDArray[np.int64]) -> Baseline:
+        """Learn from texts and their targets."""
+        if self.kind == "multilabel":
+            # A label with one value only has nothing to learn; it keeps its share.
+            self._shares = targets.mean(axis=0)
+            self._columns = np.flatnonzero((self._shares > 0) & (self._shares < 1))
+            self.pipeline.fit(texts, targets[:, self._columns])
+        else:
+            self._shares = np.zeros(self.n_labels)
+            self._columns = np.unique(targets)
+            self.pipeline.fit(texts, targets)
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return the probability of each label, (n_texts, n_labels)."""
+        found = np.tile(self._shares.astype(np.float64), (len(texts), 1))
+        found[:, self._columns] = self.pipeline.predict_proba(texts)
+        return found
