@@ -1,3 +1,61 @@
-"""Tidegate: compact LSTM classifiers for short messages, with every gate shown."""
+"""Tidegate: compact LSTM classifiers for short messages, with every gate shown.
+
+    clf = TidegateClassifier().fit(texts, labels)      # torch, once
+    clf.bundle_.save("model")
+    model = Predictor.load("model")                    # NumPy from here on
+    model.predict_proba(["house on fire on 5th street"])
+
+The names are found when first used, so that importing the package costs nothing and answering
+never loads what only learning needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegate.bundle import Bundle
+    from tidegate.dataset import Dataset, read_dataset
+    from tidegate.evaluation import Report
+    from tidegate.runtime import Predictor
+    from tidegate.training.estimator import TidegateClassifier
+    from tidegate.walk import Walk, walk
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "Dataset",
+    "Predictor",
+    "Report",
+    "TidegateClassifier",
+    "Walk",
+    "__version__",
+    "read_dataset",
+    "walk",
+]
+
+_HOMES = {
+    "Bundle": "tidegate.bundle",
+    "Dataset": "tidegate.dataset",
+    "Predictor": "tidegate.runtime",
+    "Report": "tidegate.evaluation",
+    "TidegateClassifier": "tidegate.training.estimator",
+    "Walk": "tidegate.walk",
+    "read_dataset": "tidegate.dataset",
+    "walk": "tidegate.walk",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tidegate' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    # The module `tidegate.walk` would otherwise take the place of the function of that name.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -112,10 +112,14 @@ class Predictor:
 
     def decide(self, probabilities: Probabilities) -> list[str] | list[tuple[str, ...]]:
         """Return the labels that probabilities (n, n_labels) lead to."""
-        chosen = decide(probabilities, kind=self.kind, threshold=self.threshold)
+        chosen = self.choose(probabilities)
         if self.kind == "multilabel":
             return [tuple(self.labels[j] for j in np.flatnonzero(row)) for row in chosen]
         return [self.labels[i] for i in chosen]
+
+    def choose(self, probabilities: Probabilities) -> npt.NDArray[np.int64]:
+        """Return label numbers (n,), or (n, n_labels) of 0 and 1, by the bundle's thresholds."""
+        return decide(probabilities, kind=self.kind, threshold=self.threshold)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         if self.encoder.n_words - len(self.bundle.tokens) > MAX_OPEN_WORDS:
