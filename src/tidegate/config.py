@@ -81,6 +81,7 @@ class NetworkConfig(_Section):
     pooling: Pooling = setting("mean_max", "how the states of a message become one vector")
     head_size: int = setting(0, "units of the dense layer before the output; 0: none", at_least=0)
     initial_state: Literal["zeros", "xavier"] = setting("zeros", "h and c before the first token")
+    embedding_scale: float = setting(0.1, "spread of trained word vectors at the start", above=0)
     recurrent_init: Literal["uniform", "orthogonal"] = setting("orthogonal", "recurrent weights")
     forget_bias: float = setting(1.0, "start value of the forget gate's bias")
     word_dropout: float = setting(0.3, "share of words hidden in training", at_least=0, below=1)
@@ -259,7 +260,8 @@ LESSON = Config(
     ),
     network=NetworkConfig(
         vectors="none", embedding_size=256, hidden_size=256, num_layers=2, bidirectional=False,
-        pooling="padded_last", head_size=256, initial_state="xavier", recurrent_init="uniform",
+        pooling="padded_last", head_size=256, initial_state="xavier", embedding_scale=1.0,
+        recurrent_init="uniform",
         forget_bias=0.0, word_dropout=0.0, channel_dropout=0.0, dropout=0.5,
     ),
     training=TrainingConfig(

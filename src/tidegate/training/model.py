@@ -70,6 +70,7 @@ class MessageNet(nn.Module):
     @torch.no_grad()
     def _initialise(self) -> None:
         config = self.config
+        self.embedding.weight *= config.embedding_scale
         for cell in self.cells:
             if config.recurrent_init == "orthogonal":
                 recurrent = cast("Tensor", cell.weight_hh_l0)  # (G·H, H)
