@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.batching import Packed, pack, pad
+from tidegate.blas import one_thread
 from tidegate.bundle import Bundle
 from tidegate.calibration import Kind, decide
 from tidegate.errors import DataError
@@ -151,12 +152,13 @@ class Predictor:
             logits[rows] = self.network.logits(self.packed([id_lists[i] for i in rows]))
 
         starts = range(0, len(order), CHUNK_MESSAGES)
-        if self.threads > 1 and len(starts) > 1:
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(run, starts))
-        else:
-            for start in starts:
-                run(start)
+        with one_thread():
+            if self.threads > 1 and len(starts) > 1:
+                with ThreadPoolExecutor(self.threads) as pool:
+                    list(pool.map(run, starts))
+            else:
+                for start in starts:
+                    run(start)
         return logits
 
     def _probabilities(self, id_lists: Sequence[Sequence[int]]) -> Probabilities:

@@ -83,6 +83,19 @@ def train(
     kept, validation = _hold_back(dataset, config, train_rows)
     prepared = prepare(dataset, config, train=kept, test=test_rows)
     on_prepared(prepared)
+    with _threads(config.training.threads):
+        return _trained(prepared, validation, sample_weight, on_epoch=on_epoch)
+
+
+def _trained(
+    prepared: Prepared,
+    validation: Indices,
+    sample_weight: Weights | None,
+    *,
+    on_epoch: Callable[[Epoch], None],
+) -> Trained:
+    """Fit, export, and choose thresholds; count what random initial states would change."""
+    test_rows = prepared.test_rows
     model, history = _fit(prepared, sample_weight, on_epoch=on_epoch)
     random_logits = None
     if model.random_states and len(test_rows):
@@ -115,7 +128,7 @@ def _fit(
         rows = prepared.pretrained.rows(prepared.words)
         rows[0] = 0.0
         vectors = torch.from_numpy(rows)
-    with torch.random.fork_rng(devices=[]), _threads(config.training.threads):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model = MessageNet(
             config.network,
