@@ -50,6 +50,7 @@ GATE_NAMES = {
     "g": "candidate values",
     "o": "output gate",
 }
+_HALF = np.float32(0.5)
 STEPS = (
     "Decide what information to throw away from the cell state.",
     "Decide what new information to store in the cell state.",
@@ -124,40 +125,67 @@ def lstm_layer(
     units = recurrent.shape[0]
     counts, offsets = packed.counts.tolist(), packed.offsets.tolist()
     h = np.empty((len(packed.token_ids), units), np.float32)
-    c = np.zeros((counts[0], units), np.float32)
-    z_all = np.empty((counts[0], 4 * units), np.float32)
-    u_all = np.empty_like(z_all)
+    cell = _Cell(counts[0], units)
     steps = range(len(counts))
     before: Floats | None = None
     for t in reversed(steps) if reverse else steps:
         n, start = counts[t], offsets[t]
-        z = z_all[:n]
-        np.take(table, packed.token_ids[start : start + n], axis=0, out=z, mode="clip")
+        cell.resize(n)
+        table.take(packed.token_ids[start : start + n], axis=0, out=cell.z, mode="clip")
         if before is not None:
             # Going forward, messages that have ended drop off the end; going backward, those that
             # start here have no state yet. Either way the leading rows are the ones that go on.
-            m = min(n, len(before))
-            z[:m] += np.matmul(before[:m], recurrent, out=u_all[:m])
+            m = len(before)
+            if m == n:
+                cell.z += before.dot(recurrent, out=cell.u)
+            else:
+                m = min(n, m)
+                cell.z[:m] += before[:m].dot(recurrent, out=cell.u[:m])
         before = h[start : start + n]
-        _step(z, c[:n], before, trace)
+        cell.step(before, trace)
     return h
 
 
-def _step(z: Floats, c: Floats, h: Floats, trace: Trace | None) -> None:
-    """Take one step in place: z (n, 4H) becomes the gates, c (n, H) and h (n, H) the new states."""
-    units = c.shape[1]
-    if trace is not None:
-        trace.z.append(np.concatenate([z[:, : 3 * units] * 2, z[:, 3 * units :]], axis=1))
-    np.tanh(z, out=z)
-    sigmoids = z[:, : 3 * units]
-    sigmoids *= 0.5
-    sigmoids += 0.5
-    i, f, o, g = (z[:, k * units : (k + 1) * units] for k in range(4))
-    c *= f  # 1: what is kept of the old
-    np.multiply(i, g, out=h)  # 2: what is new
-    c += h  # 3
-    np.tanh(c, out=h)  # 4
-    h *= o
-    if trace is not None:
-        for name, value in zip("ifogch", (i, f, o, g, c, h), strict=True):
-            getattr(trace, name).append(value.copy())
+class _Cell:
+    """The gates and cell state of the messages running, and views of them made once a size.
+
+    Whole buffers are worked on, even where a quarter is not needed: a view that skips columns costs
+    three times as much as the columns it skips.
+    """
+
+    __slots__ = ("c", "c_all", "f", "g", "i", "n", "o", "u", "u_all", "units", "z", "z_all")
+
+    def __init__(self, n: int, units: int) -> None:
+        self.units = units
+        self.z_all = np.empty((n, 4 * units), np.float32)  # pre-activations, then their tanh
+        self.u_all = np.empty((n, 4 * units), np.float32)  # U h, then the sigmoids
+        self.c_all = np.zeros((n, units), np.float32)
+        self.n = -1
+        self.resize(n)
+
+    def resize(self, n: int) -> None:
+        """Work on the first n messages."""
+        if n == self.n:
+            return
+        self.n, units = n, self.units
+        self.z, self.u, self.c = self.z_all[:n], self.u_all[:n], self.c_all[:n]
+        self.i, self.f, self.o = (self.u[:, k * units : (k + 1) * units] for k in range(3))
+        self.g = self.z[:, 3 * units :]
+
+    def step(self, h: Floats, trace: Trace | None) -> None:
+        """Turn pre-activations z (n, 4H) into gates, and c and h (n, H) into the new states."""
+        z, c, sigmoids = self.z, self.c, self.u
+        if trace is not None:
+            trace.z.append(np.hstack([z[:, : 3 * self.units] * 2, self.g]))
+        np.tanh(z, z)
+        np.multiply(z, _HALF, sigmoids)
+        np.add(sigmoids, _HALF, sigmoids)
+        np.multiply(c, self.f, c)  # 1: what is kept of the old cell state
+        np.multiply(self.i, self.g, h)  # 2: what is new
+        np.add(c, h, c)  # 3: the new cell state
+        np.tanh(c, h)  # 4: what is shown of it
+        np.multiply(h, self.o, h)
+        if trace is not None:
+            for name, value in zip("ifogc", (self.i, self.f, self.o, self.g, c), strict=True):
+                getattr(trace, name).append(value.copy())
+            trace.h.append(h.copy())

@@ -92,9 +92,10 @@ class Network:
         needed = len(self._words) + len(new_words)
         if needed > len(self._known):
             self._resize(needed * 5 // 4)
-        wanted = np.unique(ids[~self._known[ids]])
-        if not len(wanted):
+        known = self._known[ids]
+        if known.all():
             return
+        wanted = np.unique(ids[~known])
         x = self.word_vectors(wanted, new_words)  # (n, E)
         for table, direction in zip(self._tables, self.layers[0], strict=True):
             table[wanted] = x @ direction.inputs + direction.bias
@@ -159,18 +160,18 @@ class Network:
             ends: Floats = states[packed.offsets[packed.lengths - 1] + rows]
             return ends
         first = states[: packed.counts[0]]
-        largest = first.copy()
-        total = first.copy()
-        for n, start in zip(packed.counts[1:], packed.offsets[1:], strict=False):
-            step = states[start : start + n]
-            if how != "mean":
+        largest, total = first.copy(), first.copy()
+        if len(packed.lengths) == 1:  # one message needs no steps
+            largest[0], total[0] = states.max(axis=0), states.sum(axis=0)
+        else:
+            for n, start in zip(packed.counts[1:], packed.offsets[1:], strict=False):
+                step = states[start : start + n]
                 np.maximum(largest[:n], step, out=largest[:n])
-            if how != "max":
                 total[:n] += step
-        total /= packed.lengths[:, None].astype(np.float32)
+        mean: Floats = total / packed.lengths[:, None].astype(np.float32)
         if how == "mean_max":
-            return np.concatenate([total, largest], axis=1)
-        return total if how == "mean" else largest
+            return np.concatenate([mean, largest], axis=1)
+        return mean if how == "mean" else largest
 
     def head(self, pooled: Floats) -> Floats:
         """Return logits (B, C) of pooled states (B, F)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tidegate.calibration import Kind, decide
 from tidegate.errors import DataError
 from tidegate.lstm import Floats
 from tidegate.network import Network
-from tidegate.vocabulary import MAX_OPEN_WORDS, Encoder, Vocabulary
+from tidegate.vocabulary import MAX_OPEN_WORDS, PAD_ID, Encoder, Vocabulary
 
 Probabilities = npt.NDArray[np.float64]
 CHUNK_MESSAGES = 512
@@ -123,7 +124,7 @@ class Predictor:
         return decide(probabilities, kind=self.kind, threshold=self.threshold)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        if self.encoder.n_words - len(self.bundle.tokens) > MAX_OPEN_WORDS:
+        if len(self.encoder.new_words) > MAX_OPEN_WORDS:
             self.encoder.forget_new_words()
             self.network.forget_new_words()
         return [self.encoder.encode(text) for text in texts]
@@ -143,9 +144,8 @@ class Predictor:
         if not len(id_lists):
             return logits
         order = sorted(range(len(id_lists)), key=lambda i: -len(id_lists[i]))
-        new_words = self.encoder.new_words
-        flat = np.array([i for ids in id_lists for i in ids], dtype=np.int64)
-        self.network.learn_words(np.append(flat, 0), new_words)
+        flat = np.fromiter(chain([PAD_ID], *id_lists), np.int64)
+        self.network.learn_words(flat, self.encoder.new_words)
 
         def run(start: int) -> None:
             rows = order[start : start + CHUNK_MESSAGES]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,12 @@ class WordVectors:
         piece_ids = self.piece_ids(words)
         found = np.zeros((len(words), self.table.shape[1]), np.float32)
         lengths = np.fromiter(map(len, piece_ids), np.int64, count=len(words))
-        flat = np.array([p for ids in piece_ids for p in ids], dtype=np.int64)
-        np.add.at(found, np.repeat(np.arange(len(words)), lengths), self.table[flat])
-        found /= np.maximum(lengths, 1)[:, None].astype(np.float32)
+        some = lengths > 0
+        if some.any():
+            flat = np.fromiter(chain.from_iterable(piece_ids), np.int64, count=int(lengths.sum()))
+            starts = (np.cumsum(lengths) - lengths)[some]
+            sums = np.add.reduceat(self.table[flat].astype(np.float32), starts, axis=0)
+            found[some] = sums / lengths[some, None].astype(np.float32)
         return found
 
     def piece_ids(self, words: Sequence[str]) -> list[list[int]]:

@@ -65,11 +65,13 @@ class _Ids(dict[str, int]):
         super().__init__(vocabulary.index)
         self.unknown_id = vocabulary.unknown_id
         self.open_words = open_words
+        self.new_words: list[str] = []
 
     def __missing__(self, token: str) -> int:
         if not self.open_words:
             return self.unknown_id
         number = self[token] = len(self)
+        self.new_words.append(token)
         return number
 
 
@@ -103,12 +105,7 @@ class Encoder:
     @property
     def new_words(self) -> list[str]:
         """Words met out of vocabulary that were given ids, in id order."""
-        return list(self._ids)[len(self.vocabulary) :]
-
-    @property
-    def n_words(self) -> int:
-        """Number of ids given so far, the vocabulary's included."""
-        return len(self._ids)
+        return self._ids.new_words
 
     def forget_new_words(self) -> None:
         """Take back the ids of words out of vocabulary (their number is bounded by the caller)."""
