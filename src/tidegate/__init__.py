@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tidegate.evaluation import Report
     from tidegate.runtime import Predictor
     from tidegate.training.estimator import TidegateClassifier
-    from tidegate.walk import Walk, walk
 
 __version__ = "0.1.0"
 
@@ -30,10 +29,8 @@ __all__ = [
     "Predictor",
     "Report",
     "TidegateClassifier",
-    "Walk",
     "__version__",
     "read_dataset",
-    "walk",
 ]
 
 _HOMES = {
@@ -42,9 +39,7 @@ _HOMES = {
     "Predictor": "tidegate.runtime",
     "Report": "tidegate.evaluation",
     "TidegateClassifier": "tidegate.training.estimator",
-    "Walk": "tidegate.walk",
     "read_dataset": "tidegate.dataset",
-    "walk": "tidegate.walk",
 }
 
 
@@ -52,7 +47,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tidegate' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
-    # The module `tidegate.walk` would otherwise take the place of the function of that name.
     globals()[name] = value
     return value
 

@@ -95,7 +95,7 @@ class TrainingConfig(_Section):
 
     seed: int = setting(0, "seed of weights, dropout and batch order", at_least=0)
     epochs: int = setting(6, "passes over the training rows", at_least=1)
-    batch_size: int = setting(64, "messages a step", at_least=1)
+    batch_size: int = setting(32, "messages a step", at_least=1)
     batches: Literal["pools", "in_order"] = setting("pools", "shuffled by length, or file order")
     optimizer: Literal["adamw", "rmsprop"] = setting("adamw", "update rule")
     learning_rate: float = setting(3e-3, "step size (the schedule's peak)", above=0)

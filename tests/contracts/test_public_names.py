@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 
 import tidegate
@@ -20,8 +17,3 @@ def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'tidegate' has no attribute 'Wlak'"):
         tidegate.Wlak  # noqa: B018
-
-
-def test_walk_is_the_function_even_after_its_module_was_imported() -> None:
-    code = "import tidegate.walk, tidegate; assert callable(tidegate.walk)"
-    subprocess.run([sys.executable, "-c", code], check=True)
