@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_accuracy [--data FILE] [--seeds 0,1,2] [--presets default,…]
 
-Five folds, stratified by label, texts that repeat one another on one side; text column only. A row's
+Five folds, stratified by label, texts that repeat one another on one side; text only. A row's
 probability comes from the model that has not seen it; scores are taken over all rows together.
 """
 
@@ -27,7 +27,7 @@ BASELINES = {"TF-IDF words + LR": False, "TF-IDF words and characters + LR": Tru
 
 
 def out_of_fold(data: Dataset, folds: Any, answer: Any) -> tuple[Any, float]:
-    """Return every row's probabilities, each fold's from `answer(train, test)`, and seconds a fold."""
+    """Return every row's probabilities and the seconds a fold took to train."""
     probabilities, spent = np.zeros((len(data), len(data.labels))), 0.0
     for fold in range(FOLDS):
         train_rows, test_rows = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tidegate.version import VERSION
+
 if TYPE_CHECKING:
     from tidegate.bundle import Bundle
     from tidegate.dataset import Dataset, read_dataset
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from tidegate.runtime import Predictor
     from tidegate.training.estimator import TidegateClassifier
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Bundle",

@@ -27,6 +27,7 @@ from tidegate.errors import BundleError, ConfigError
 from tidegate.lstm import GATE_ORDER
 from tidegate.network import weight_shapes
 from tidegate.vectors import WordVectors
+from tidegate.version import VERSION
 
 FORMAT_VERSION = 1
 
@@ -126,11 +127,9 @@ class Bundle:
 
     def manifest(self) -> dict[str, Any]:
         """Return what the manifest says, the files' hashes left out."""
-        from tidegate import __version__
-
         return {
             "format_version": FORMAT_VERSION,
-            "tidegate_version": __version__,
+            "tidegate_version": VERSION,
             "kind": self.kind,
             "labels": list(self.labels),
             "config": self.config.to_dict(),

@@ -98,7 +98,7 @@ class TrainingConfig(_Section):
     batch_size: int = setting(32, "messages a step", at_least=1)
     batches: Literal["pools", "in_order"] = setting("pools", "shuffled by length, or file order")
     optimizer: Literal["adamw", "rmsprop"] = setting("adamw", "update rule")
-    learning_rate: float = setting(3e-3, "step size (the schedule's peak)", above=0)
+    learning_rate: float = setting(2e-3, "step size (the schedule's peak)", above=0)
     weight_decay: float = setting(0.01, "decoupled weight decay", at_least=0)
     beta2: float = setting(0.99, "memory of AdamW's second moment", at_least=0, below=1)
     schedule: Literal["one_cycle", "constant"] = setting("one_cycle", "learning rate over steps")

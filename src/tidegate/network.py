@@ -168,10 +168,10 @@ class Network:
                 step = states[start : start + n]
                 np.maximum(largest[:n], step, out=largest[:n])
                 total[:n] += step
-        mean: Floats = total / packed.lengths[:, None].astype(np.float32)
+        total /= packed.lengths[:, None].astype(np.float32)
         if how == "mean_max":
-            return np.concatenate([mean, largest], axis=1)
-        return mean if how == "mean" else largest
+            return np.concatenate([total, largest], axis=1)
+        return total if how == "mean" else largest
 
     def head(self, pooled: Floats) -> Floats:
         """Return logits (B, C) of pooled states (B, F)."""

@@ -15,10 +15,10 @@ import warnings
 
 import typer
 
-from tidegate import __version__
 from tidegate.cli import inspecting, predicting, training
 from tidegate.cli.printing import say
 from tidegate.errors import ParityError, TidegateError
+from tidegate.version import VERSION
 
 app = typer.Typer(
     name="tidegate",
@@ -43,7 +43,7 @@ _USAGE_FAULT: type[Exception] = next(
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"tidegate {__version__}")  # noqa: T201
+        print(f"tidegate {VERSION}")  # noqa: T201
         raise typer.Exit
 
 
