@@ -52,6 +52,16 @@ def test_an_incomplete_dict_is_refused() -> None:
         Config.from_dict(values)
 
 
+def test_a_bundle_written_before_a_field_existed_still_has_a_config() -> None:
+    values = preset("lesson").to_dict()
+    del values["network"]["embedding_scale"]
+    found = Config.from_dict(values, complete=False)
+    assert found.network.embedding_scale == 0.1
+    values["network"]["tomorrow"] = 1
+    with pytest.raises(ConfigError, match="tomorrow unknown"):
+        Config.from_dict(values, complete=False)
+
+
 def test_an_unknown_preset_is_named() -> None:
     with pytest.raises(ConfigError, match="preset 'bset' does not exist: choose one of default"):
         preset("bset")

@@ -84,7 +84,12 @@ class Bundle:
         """The pretrained vectors, if the model has them."""
         if not self.pieces:
             return None
-        return WordVectors(self.weights["vectors.weight"], self.pieces)
+        return WordVectors(
+            table=self.weights["vectors.weight"],
+            pieces=self.pieces,
+            words=self.tokens,
+            word_table=self.weights["words.weight"],
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the bundle to a directory, replacing a bundle that is there.
@@ -155,7 +160,7 @@ class Bundle:
         try:
             weights = safetensors.numpy.load(files[LAYOUT.weights])
             found = cls(
-                config=Config.from_dict(manifest["config"]),
+                config=Config.from_dict(manifest["config"], complete=False),
                 kind=manifest["kind"],
                 labels=tuple(manifest["labels"]),
                 tokens=tuple(json.loads(files[LAYOUT.vocabulary])),

@@ -164,8 +164,12 @@ class Config:
         )
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+    def from_dict(cls, values: Mapping[str, Any], *, complete: bool = True) -> Config:
         """Make a config from `to_dict`'s result; every field must be there and no other.
+
+        With `complete=False` a field may be missing and takes its default: a bundle written before
+        the field existed still loads. So a field added later must default to what was done before,
+        unless it matters to training alone.
 
         Raises
         ------
@@ -177,7 +181,8 @@ class Config:
         for name, section in _SECTIONS.items():
             if not isinstance(values[name], Mapping):
                 raise ConfigError(f"config section {name!r}: found no mapping; write one")
-            _same_names(f"config section {name!r}", values[name], field_names(name))
+            where = f"config section {name!r}"
+            _same_names(where, values[name], field_names(name), complete=complete)
             made[name] = section(**values[name])
         return cls(**made)
 
@@ -242,9 +247,11 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
     return f"setting {name!r} does not exist: {hint}"
 
 
-def _same_names(where: str, found: Mapping[str, Any], wanted: Any) -> None:
-    """Raise unless the keys found are exactly the ones wanted."""
-    missing = [name for name in wanted if name not in found]
+def _same_names(
+    where: str, found: Mapping[str, Any], wanted: Any, *, complete: bool = True
+) -> None:
+    """Raise unless the keys found are exactly the ones wanted (or some of them)."""
+    missing = [name for name in wanted if name not in found] if complete else []
     extra = [name for name in found if name not in wanted]
     if missing or extra:
         what = [f"{', '.join(missing)} missing"] * bool(missing)

@@ -7,9 +7,10 @@ training or not. Knows nothing of where the table came from, nor of the network 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import lru_cache
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tidegate.errors import BundleError
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WordVectors:
     """Piece vectors and the rule that cuts a word into pieces.
 
@@ -28,15 +29,32 @@ class WordVectors:
     ----------
     table : (P, D) a vector for each piece, in half or single precision
     pieces : JSON text: `{"words": […]}`, where each word is one piece of its own and any other has
-        no vector; or a `tokenizers` file
+        no vector; or `{"pieces": […]}`, byte-pair pieces in id order
+    words, word_table : words whose vectors (n, D) are at hand, so that a message of such words
+        cuts nothing
     """
 
     table: npt.NDArray[np.floating[Any]]
     pieces: str
-    _cut: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    words: tuple[str, ...] = ()
+    word_table: npt.NDArray[np.floating[Any]] | None = None
+    _index: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._index.update({word: i for i, word in enumerate(self.words)})
 
     def rows(self, words: Sequence[str]) -> Floats:
         """Return (len(words), D): the mean of each word's piece vectors, zeros if it has none."""
+        found = np.zeros((len(words), self.table.shape[1]), np.float32)
+        known = np.array([self._index.get(word, -1) for word in words], dtype=np.int64)
+        if self.word_table is not None:
+            found[known >= 0] = self.word_table[known[known >= 0]]
+        missing = np.flatnonzero(known < 0)
+        if len(missing):
+            found[missing] = self._from_pieces([words[i] for i in missing])
+        return found
+
+    def _from_pieces(self, words: Sequence[str]) -> Floats:
         piece_ids = self.piece_ids(words)
         found = np.zeros((len(words), self.table.shape[1]), np.float32)
         lengths = np.fromiter(map(len, piece_ids), np.int64, count=len(words))
@@ -50,29 +68,48 @@ class WordVectors:
 
     def piece_ids(self, words: Sequence[str]) -> list[list[int]]:
         """Return each word's rows of `table`."""
-        if not self._cut:
-            self._cut.append(_cutter(self.pieces))
-        found: list[list[int]] = self._cut[0](words)
-        return found
+        cut = _cutter(self.pieces)
+        return [cut(word) for word in words]
 
 
-def _cutter(pieces: str) -> Any:
-    """Return the function words → lists of piece ids; made once, when first needed."""
+@lru_cache(maxsize=4)
+def _cutter(pieces: str) -> Callable[[str], list[int]]:
+    """Return the function word → piece ids; made when first needed, and shared."""
     try:
-        listed = json.loads(pieces) if pieces.startswith('{"words"') else None
-    except ValueError as error:
-        raise BundleError(f"the word list of the vectors is broken ({error})") from None
-    if listed is not None:
-        index = {word: i for i, word in enumerate(listed["words"])}
-        return lambda words: [[index[w]] if w in index else [] for w in words]
-    from tokenizers import Tokenizer
+        (form, listed), *_ = json.loads(pieces).items()
+        index = {piece: i for i, piece in enumerate(listed)}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BundleError(f"the pieces of the vectors are broken ({error})") from None
+    if form == "words":
+        return lambda word: [index[word]] if word in index else []
+    return lru_cache(maxsize=65_536)(lambda word: byte_pairs(word, index))
 
-    tokenizer = Tokenizer.from_str(pieces)
 
-    def cut(words: Sequence[str]) -> list[list[int]]:
-        # A lone surrogate is no valid Unicode, which the tokeniser insists on.
-        safe = [word.encode("utf-8", "replace").decode("utf-8") for word in words]
-        found = tokenizer.encode_batch(safe, add_special_tokens=False)
-        return [encoding.ids for encoding in found]
+def byte_pairs(word: str, index: Mapping[str, int]) -> list[int]:
+    """Cut a word into byte-pair pieces: Sennrich, Haddow & Birch 2016, in SentencePiece's form.
 
-    return cut
+    The word starts as its characters behind the word mark ▁. The two neighbours that together make
+    the piece of lowest id (the one learned first) are joined, the leftmost of equals, until no two
+    make a piece. A character that is no piece becomes the pieces of its UTF-8 bytes.
+
+    Examples
+    --------
+    >>> byte_pairs("aab", {"▁": 0, "a": 1, "b": 2, "ab": 3, "aa": 4})
+    [0, 1, 3]
+    """
+    parts = ["▁", *word]
+    while len(parts) > 1:
+        joined = [index.get(a + b, len(index)) for a, b in pairwise(parts)]
+        best = min(joined)
+        if best == len(index):
+            break
+        place = joined.index(best)
+        parts[place : place + 2] = [parts[place] + parts[place + 1]]
+    ids: list[int] = []
+    for part in parts:
+        if part in index:
+            ids.append(index[part])
+        else:
+            spelled = part.encode("utf-8", "replace")
+            ids += [index[f"<0x{byte:02X}>"] for byte in spelled if f"<0x{byte:02X}>" in index]
+    return ids

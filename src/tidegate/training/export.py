@@ -16,6 +16,7 @@ from tidegate.runtime import Predictor, to_probabilities
 from tidegate.training.loop import predict_logits
 from tidegate.training.model import MessageNet
 from tidegate.training.prepare import Prepared
+from tidegate.vectors import WordVectors
 
 TOLERANCE = 1e-5
 _PARITY_ROWS = 2_000
@@ -35,7 +36,11 @@ def to_bundle(model: MessageNet, prepared: Prepared) -> Bundle:
     pretrained = prepared.pretrained
     if pretrained is not None and model.projection is not None:
         projection = model.projection.weight.detach().float().cpu().numpy()
-        arrays["vectors.weight"] = pretrained.projected(projection)
+        table = arrays["vectors.weight"] = pretrained.projected(projection)
+        known = WordVectors(table=table, pieces=pretrained.pieces)
+        arrays["words.weight"] = known.rows(list(prepared.encoder.vocabulary.tokens)).astype(
+            np.float16
+        )
     bundle = Bundle(
         config=prepared.config,
         kind=prepared.dataset.kind,

@@ -38,7 +38,7 @@ class Pretrained:
 
     def rows(self, words: list[str]) -> Floats:
         """Return the vectors (n, D) of words."""
-        return WordVectors(self.table, self.pieces).rows(words)
+        return WordVectors(table=self.table, pieces=self.pieces).rows(words)
 
 
 def load_pretrained(source: str) -> Pretrained | None:
@@ -77,8 +77,15 @@ def _wordllama() -> Pretrained:
     weights = safetensors.numpy.load_file(folder / "weights" / "l2_supercat_256.safetensors")
     rules = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
     return Pretrained(
-        table=_scaled(weights["embedding.weight"]), pieces=rules.read_text(encoding="utf-8")
+        table=_scaled(weights["embedding.weight"]),
+        pieces=_listed(json.loads(rules.read_text(encoding="utf-8"))["model"]["vocab"]),
     )
+
+
+def _listed(ids: dict[str, int]) -> str:
+    """Return the pieces in id order: all that cutting needs, as merges are ranked by their id."""
+    pieces = sorted(ids, key=ids.__getitem__)
+    return json.dumps({"pieces": pieces}, separators=(",", ":"), ensure_ascii=False)
 
 
 def _scaled(table: npt.NDArray[np.floating]) -> Floats:

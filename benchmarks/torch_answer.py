@@ -1,0 +1,44 @@
+"""Answer one message with torch from a bundle: what a command would cost without the engine."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from tidegate.batching import pad
+from tidegate.bundle import Bundle
+from tidegate.runtime import to_probabilities
+from tidegate.training.model import MessageNet
+from tidegate.vocabulary import Encoder, Vocabulary
+
+
+def main() -> None:
+    bundle, text = Bundle.load(sys.argv[1]), sys.argv[2]
+    vectors = bundle.word_vectors
+    encoder = Encoder(
+        bundle.config.text, Vocabulary(bundle.tokens),
+        open_words=vectors is not None, length=bundle.sequence_length,
+    )  # fmt: skip
+    ids = encoder.encode(text)
+    rows = None
+    if vectors is not None:
+        rows = torch.from_numpy(vectors.rows([*bundle.tokens, *encoder.new_words]))
+        rows[0] = 0.0
+    outputs = 1 if bundle.kind == "binary" else len(bundle.labels)
+    model = MessageNet(
+        bundle.config.network, n_words=len(bundle.tokens), n_outputs=outputs, vectors=rows
+    )
+    with torch.no_grad():
+        for name, tensor in model.bundle_weights().items():
+            tensor.copy_(torch.from_numpy(bundle.weights[name].copy()))
+        model.settle(rows)
+        padded = bundle.config.network.pooling == "padded_last"
+        batch = pad([ids], width=bundle.sequence_length if padded else 0)
+        lengths = torch.tensor([batch.token_ids.shape[1]])
+        logits = model(torch.from_numpy(batch.token_ids), lengths).numpy()
+    print(to_probabilities(logits, kind=bundle.kind, temperature=bundle.temperature)[0])
+
+
+if __name__ == "__main__":
+    main()

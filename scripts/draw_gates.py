@@ -1,0 +1,83 @@
+"""Draw what the gates of a bundle do on one message, as an SVG: the README's picture.
+
+python scripts/draw_gates.py MODEL "a message" docs/images/gates.svg
+"""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from tidegate.lstm import Trace
+from tidegate.runtime import Predictor
+
+ROWS = (
+    ("forget gate", "f", "how much of the old cell state is kept"),
+    ("input gate", "i", "how much of the new is let in"),
+    ("output gate", "o", "how much of the cell state is shown"),
+    ("cell state", "c", "what is remembered, forward direction"),
+)
+CELL, GAP, LEFT, TOP = 64, 10, 190, 84
+
+
+def colour(value: float, *, signed: bool) -> str:
+    """Return a shade of blue for [0, 1]; for signed values orange below zero, blue above."""
+    strength = min(abs(value), 1.0)
+    hue = "230,159,0" if signed and value < 0 else "0,114,178"
+    return f"rgba({hue},{strength:.2f})"
+
+
+def strips(values: np.ndarray, top: int, *, signed: bool) -> list[str]:
+    """Return the squares of one row: a column a token, a line a unit, the busiest units first."""
+    order = np.argsort(-values.std(axis=0), kind="stable")
+    height = CELL / len(order)
+    return [
+        f'<rect x="{LEFT + t * (CELL + 6)}" y="{top + k * height:.1f}" width="{CELL}" '
+        f'height="{height + 0.3:.1f}" fill="{colour(float(values[t, unit]), signed=signed)}"/>'
+        for t in range(len(values))
+        for k, unit in enumerate(order)
+    ]
+
+
+def draw(predictor: Predictor, text: str) -> str:
+    """Return the SVG of a message's gates."""
+    tokens = predictor.encoder.tokenizer(text)
+    ids = predictor.encoder.encode(text)
+    probability = float(predictor.predict_proba([text])[0, -1])
+    traces = [[Trace() for _ in layer] for layer in predictor.network.layers]
+    predictor.network.logits(predictor.packed([ids]), traces=traces)
+    forward = traces[0][0]
+    width = LEFT + len(tokens) * (CELL + 6) + 20
+    height = TOP + len(ROWS) * (CELL + GAP) + 30
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'font-family="system-ui, sans-serif" role="img" aria-label="{escape(text)}">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<text x="20" y="34" font-size="18" fill="#222">“{escape(text)}”</text>',
+        f'<text x="20" y="58" font-size="13" fill="#666">probability of label '
+        f"{escape(predictor.labels[-1])}: {probability:.2f}</text>",
+    ]
+    for t, token in enumerate(tokens):
+        x = LEFT + t * (CELL + 6) + CELL / 2
+        label = escape(token)
+        parts.append(
+            f'<text x="{x}" y="{TOP - 6}" font-size="13" text-anchor="middle" fill="#222">'
+            f"{label}</text>"
+        )
+    for row, (name, key, meaning) in enumerate(ROWS):
+        top = TOP + row * (CELL + GAP)
+        values = np.concatenate(getattr(forward, key))
+        parts += strips(values, top, signed=key == "c")
+        parts.append(
+            f'<text x="20" y="{top + 26}" font-size="14" font-weight="600" fill="#222">{name}'
+            f'</text><text x="20" y="{top + 44}" font-size="10" fill="#666">{meaning}</text>'
+        )
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+if __name__ == "__main__":
+    model, message, target = sys.argv[1:]
+    Path(target).write_text(draw(Predictor.load(model), message), encoding="utf-8")
