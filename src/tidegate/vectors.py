@@ -51,7 +51,7 @@ class WordVectors:
             found[known >= 0] = self.word_table[known[known >= 0]]
         missing = np.flatnonzero(known < 0)
         if len(missing):
-            found[missing] = self._from_pieces([words[i] for i in missing])
+            found[missing] = self._from_pieces([words[int(i)] for i in missing])
         return found
 
     def _from_pieces(self, words: Sequence[str]) -> Floats:
