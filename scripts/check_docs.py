@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MAX_README_LINES, MAX_FILE_LINES, MAX_FUNCTION_LINES = 150, 400, 50
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-_COMMAND = re.compile(r"\btidegate ([a-z]+)((?:[^\n`|]*?--[a-z-]+)*)")
+_COMMAND = re.compile(r"(?<!from )(?<!extra )\btidegate ([a-z]+)((?:[^\n`|]*?--[a-z-]+)*)")
 _TARGET = re.compile(r"`make ([a-z-]+)`")
 
 

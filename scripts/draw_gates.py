@@ -18,9 +18,9 @@ ROWS = (
     ("forget gate", "f", "how much of the old cell state is kept"),
     ("input gate", "i", "how much of the new is let in"),
     ("output gate", "o", "how much of the cell state is shown"),
-    ("cell state", "c", "what is remembered, forward direction"),
+    ("cell state", "c", "what is remembered"),
 )
-CELL, GAP, LEFT, TOP = 64, 10, 190, 84
+CELL, GAP, LEFT, TOP = 64, 10, 216, 84
 
 
 def colour(value: float, *, signed: bool) -> str:

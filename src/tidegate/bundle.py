@@ -182,6 +182,10 @@ class Bundle:
         outputs = 1 if self.kind == "binary" else len(self.labels)
         network = self.config.network
         shapes = weight_shapes(network, n_words=len(self.tokens), n_outputs=outputs)
+        if network.vectors != "none":
+            shapes["words.weight"] = (len(self.tokens), network.vector_size)
+            if "vectors.weight" not in self.weights or not self.pieces:
+                raise BundleError(f"{folder}: its word vectors are missing; train anew")
         for name, shape in shapes.items():
             found = self.weights[name].shape if name in self.weights else "nothing"
             if found != shape:

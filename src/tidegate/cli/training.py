@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,36 +30,44 @@ def train(
     preset: Annotated[str, typer.Option(help="Settings to start from: default or lesson.")] = (
         "default"
     ),
+    cv: Annotated[int, typer.Option(help="Also cross-validate in so many folds.")] = 0,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
-    bundle = _train(data, output, config_of(preset, settings), as_json=as_json)
+    bundle = _train(data, output, config_of(preset, settings), cv=cv, as_json=as_json)
     if as_json:
         put(json.dumps(bundle.manifest(), indent=1))
 
 
-def _train(data: str, output: Path, config: Config, *, as_json: bool = False) -> Bundle:
+def _train(
+    data: str, output: Path, config: Config, *, cv: int = 0, as_json: bool = False
+) -> Bundle:
     from tidegate.bundle import check_target
     from tidegate.dataset import read_dataset
 
     check_target(output)
     dataset = read_dataset(data, config.data)
     say(*dataset.notes)
+    from tidegate.report.card import with_report
+    from tidegate.training import crossval
     from tidegate.training.score import score
     from tidegate.training.train import train as learn
 
     tell = say if as_json else put
+    found = crossval.cross_validate(dataset, config, folds=cv, on_fold=say) if cv else None
+    if found is not None:
+        tell(*crossval.lines(found), "")
     trained = learn(
         dataset,
         config,
         on_prepared=lambda prepared: tell(*prepared.figures(), ""),
         on_epoch=lambda epoch: tell(epoch_line(epoch)),
     )
-    scored = score(trained)
+    scored = replace(score(trained), cross_validation=found)
     tell("", *scored.lines())
-    saved = scored.bundle.save(output)
-    tell("", f"model written to {saved}")
+    saved = with_report(scored, title=output.name).save(output)
+    tell("", f"model written to {saved}; its report is {saved / 'report.html'}")
     return scored.bundle
 
 

@@ -33,6 +33,7 @@ class Rival:
     name: str
     report: Report
     ahead: Comparison
+    probabilities: Probabilities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Scored:
     test : the rows held back
     probabilities : (n_test, n_labels) what the engine says of them
     n_tokens, n_unknown : (n_test,) tokens read of each message, and how many were unknown words
-    doubtful : rows whose label the model doubts most, with their place and probability
+    cross_validation : scores over folds and the most doubtful labels, if it was asked for
     """
 
     bundle: Bundle
@@ -56,6 +57,7 @@ class Scored:
     n_tokens: npt.NDArray[np.int64]
     n_unknown: npt.NDArray[np.int64]
     state_changes: int | None = None
+    cross_validation: dict[str, Any] | None = None
 
     def lines(self) -> list[str]:
         """Return the report for a terminal."""
@@ -79,6 +81,7 @@ class Scored:
             ],
             "history": [finite(asdict(epoch)) for epoch in self.history],
             "initial_state_changes": self.state_changes,
+            "cross_validation": without_texts(self.cross_validation),
         }
 
 
@@ -102,6 +105,7 @@ def score(trained: Trained) -> Scored:
                 test.targets, probabilities, theirs,
                 kind=test.kind, threshold=predictor.threshold, their_threshold=0.5,
             ),
+            probabilities=theirs,
         )
         for name, theirs in guesses.items()
     )  # fmt: skip
@@ -156,6 +160,14 @@ def comparison_lines(report: Report, rivals: tuple[Rival, ...]) -> list[str]:
         + ("" if best.ahead.mcnemar_p is None else f", McNemar p = {best.ahead.mcnemar_p:.3f}")
     )
     return lines
+
+
+def without_texts(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a cross-validation's dict without messages, which stay in the page for people."""
+    if found is None:
+        return None
+    rows = [{k: v for k, v in row.items() if k != "text"} for row in found["doubtful"]]
+    return {**found, "doubtful": rows}
 
 
 def finite(value: Any) -> Any:

@@ -1,0 +1,324 @@
+"""`report.html`: one page that says whether the model is good, and shows why.
+
+Takes `Scored` and a title, gives self-contained HTML: no script, no network. Messages are escaped.
+Each plot has its table as a twin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.calibration import decide
+from tidegate.report.plots import Axes, Series, plot
+from tidegate.training.score import Scored
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1d2330;--soft:#5b6474;--page:#fff;--card:#f5f7fa;
+--line:#d9dee6;--h1:#0072b2;--h2:#d55e00;--h3:#009e73}
+@media (prefers-color-scheme:dark){:root{--ink:#e8ebf0;--soft:#a3adbd;--page:#14181f;--card:#1d232d;
+--line:#38414f;--h1:#56b4e9;--h2:#e69f00;--h3:#2bc49a}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:1080px;padding:2.5rem 1.25rem 4rem;
+background:var(--page);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
+h1{font-size:2rem;line-height:1.2;margin:0 0 .3rem;letter-spacing:-.02em}
+h2{font-size:1.25rem;margin:2.8rem 0 .6rem}p{max-width:70ch}.soft{color:var(--soft)}
+.verdict{background:var(--card);border-left:5px solid var(--h1);border-radius:6px;
+padding:1rem 1.25rem;font-size:1.1rem;margin:1.4rem 0}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(290px,1fr));gap:1.25rem}
+figure{margin:0;background:var(--card);border-radius:10px;padding:1rem}
+figcaption{font-weight:600;margin-bottom:.4rem}
+svg{width:100%;height:auto;font-size:10px}svg text{fill:var(--soft)}svg .grid{stroke:var(--line)}
+svg .aid{stroke:var(--soft);stroke-dasharray:4 4}
+svg polyline{fill:none;stroke-width:2}svg line.h1,svg polyline.h1{stroke:var(--h1)}
+svg line.h2,svg polyline.h2{stroke:var(--h2)}svg line.h3,svg polyline.h3{stroke:var(--h3)}
+svg circle.h1{fill:var(--h1)}svg circle.h2{fill:var(--h2)}svg circle.h3{fill:var(--h3)}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
+th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
+tr.ours td{font-weight:600}details{margin-top:.5rem}summary{cursor:pointer;color:var(--soft)}
+td.text{overflow-wrap:anywhere;min-width:14rem;unicode-bidi:plaintext}
+@media print{body{max-width:none;padding:0}figure{break-inside:avoid}}
+"""
+_NAMES = {
+    "accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1",
+    "roc_auc": "ROC-AUC", "average_precision": "average precision", "log_loss": "log loss",
+    "expected_calibration_error": "calibration error", "subset_accuracy": "all labels right",
+    "micro_f1": "F1 over all decisions",
+}  # fmt: skip
+_SHOWN_ROWS = 20
+
+
+def report_page(scored: Scored, *, title: str) -> str:
+    """Return the report as one HTML document."""
+    report = scored.report
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="soft">{report.kind} model · {report.n_rows:,} held-back messages, none of '
+        "which the weights or thresholds have seen · 95 % intervals from "
+        f"{report.replicates:,} bootstrap resamples</p>",
+        f'<p class="verdict">{verdict(scored)}</p>',
+        "<h2>Scores on the same messages</h2>",
+        _scores(scored),
+        '<h2>What it decides, and how sure it is</h2><div class="grid">',
+        *_decisions(scored),
+        '</div><h2>How it learned, and where it errs</h2><div class="grid">',
+        *_learning(scored),
+        *_slices(scored),
+        "</div>",
+        "<h2>The labels</h2>",
+        _labels(scored),
+        "<h2>The hardest mistakes</h2>",
+        _mistakes(scored),
+        *_doubtful(scored),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        + "\n".join(body)
+        + "</main></body></html>\n"
+    )
+
+
+def verdict(scored: Scored) -> str:
+    """Say in words whether the model is better than the baseline on the same rows."""
+    rival = scored.rivals[-1]
+    gap, name = rival.ahead.accuracy, escape(rival.name)
+    ours, theirs = scored.report.scores["accuracy"].value, rival.report.scores["accuracy"].value
+    spread = f"{gap.value:+.3f}, 95 % interval {gap.low:+.3f} to {gap.high:+.3f}"
+    if gap.low > 0:
+        judgement = "It is better than"
+    elif gap.high < 0:
+        judgement = "It is worse than"
+    else:
+        judgement = "On so few messages it cannot be told apart from"
+    return (
+        f"The model decides {ours:.1%} of the messages rightly. {judgement} {name} "
+        f"({theirs:.1%}) trained on the same rows: {spread}."
+    ).replace("%.", " %.")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, first: str = "") -> str:
+    """Return an HTML table of cells already safe to show; `first` is the first row's class."""
+    cells = "".join(f"<th scope=col>{name}</th>" for name in head)
+    lines = []
+    for k, row in enumerate(rows):
+        mark = f' class="{first}"' if first and k == 0 else ""
+        lines.append(f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
+    return (
+        f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(lines)}'
+        "</tbody></table></div>"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.3f}"
+
+
+def _scores(scored: Scored) -> str:
+    names = [name for name in _NAMES if name in scored.report.scores]
+    rows = []
+    for title, report in [("this model", scored.report)] + [
+        (escape(r.name), r.report) for r in scored.rivals
+    ]:
+        cells = [title]
+        for name in names:
+            s = report.scores[name]
+            spread = f'<br><span class="soft">{_number(s.low)}–{_number(s.high)}</span>'
+            cells.append(_number(s.value) + spread)
+        rows.append(cells)
+    return table(["", *(_NAMES[n] for n in names)], rows, first="ours")
+
+
+def _figure(caption: str, picture: str, twin: str) -> str:
+    return (
+        f"<figure><figcaption>{caption}</figcaption>{picture}"
+        f"<details><summary>as a table</summary>{twin}</details></figure>"
+    )
+
+
+def _decisions(scored: Scored) -> list[str]:
+    """Return the reliability diagram, the confusion matrix, and ROC and precision-recall curves."""
+    report = scored.report
+    bins = [
+        (float(m), float(o), int(c))
+        for m, o, c in zip(
+            report.reliability.mean_probability,
+            report.reliability.observed_share,
+            report.reliability.count,
+            strict=True,
+        )
+        if c
+    ]
+    line = Series(name="model", x=[b[0] for b in bins], y=[b[1] for b in bins], dots=True)
+    axes = Axes(
+        title="Reliability: share right against stated probability",
+        x_name="stated probability", y_name="share that came true", diagonal=True,
+    )  # fmt: skip
+    rows = [[f"{m:.3f}", f"{o:.3f}", f"{c:,}"] for m, o, c in bins]
+    parts = [
+        _figure(
+            "Does 0.8 mean 80 %? On the diagonal, yes",
+            plot(axes, [line]),
+            table(["stated", "came true", "messages"], rows),
+        )
+    ]
+    if report.confusion is not None and len(report.labels) <= 12:
+        labels = [escape(label) for label in report.labels]
+        rows = [
+            [f"is {name}", *(f"{n:,}" for n in row)]
+            for name, row in zip(labels, report.confusion, strict=True)
+        ]
+        matrix = table(["", *(f"called {name}" for name in labels)], rows)
+        parts.append(f"<figure><figcaption>Confusion</figcaption>{matrix}</figure>")
+    if report.kind == "binary":
+        parts += _curves(scored)
+    return parts
+
+
+def _curves(scored: Scored) -> list[str]:
+    truth = scored.test.targets
+    ours, theirs = scored.probabilities[:, 1], scored.rivals[-1].probabilities[:, 1]
+    roc, pr, rows = [], [], []
+    for hue, (name, p) in enumerate([("this model", ours), ("TF-IDF + LR", theirs)], 1):
+        order = np.argsort(-p, kind="stable")
+        hits = np.cumsum(truth[order])
+        misses = np.cumsum(1 - truth[order])
+        picked = np.unique(np.linspace(0, len(p) - 1, 120).astype(int))
+        recall = hits[picked] / max(hits[-1], 1)
+        alarms = misses[picked] / max(misses[-1], 1)
+        precision = hits[picked] / (picked + 1)
+        roc.append(Series(name=name, x=alarms.tolist(), y=recall.tolist(), hue=hue))
+        pr.append(Series(name=name, x=recall.tolist(), y=precision.tolist(), hue=hue))
+        for k in range(0, len(picked), 24):
+            rows.append([name, *(f"{v[k]:.3f}" for v in (alarms, recall, precision))])
+    twin = table(["", "false alarms", "recall", "precision"], rows)
+    roc_axes = Axes(title="ROC curve", x_name="false alarm rate", y_name="recall", diagonal=True)
+    pr_axes = Axes(title="Precision and recall", x_name="recall", y_name="precision")
+    return [
+        _figure("Recall against false alarms", plot(roc_axes, roc), twin),
+        _figure("Precision against recall", plot(pr_axes, pr), twin),
+    ]
+
+
+def _learning(scored: Scored) -> list[str]:
+    epochs = [e.number for e in scored.history]
+    rows = [
+        [
+            str(e.number),
+            *(_number(v) for v in (e.loss, e.test_loss, e.train_accuracy, e.test_accuracy)),
+        ]
+        for e in scored.history
+    ]
+    twin = table(["epoch", "loss", "held-back loss", "accuracy", "held-back accuracy"], rows)
+    series = [
+        Series(name="training rows", x=epochs, y=[e.train_accuracy for e in scored.history]),
+        Series(name="held back", x=epochs, y=[e.test_accuracy for e in scored.history], hue=2),
+    ]
+    lowest = min(min(s.y) for s in series)
+    axes = Axes(
+        title="Accuracy after each epoch", x_name="epoch", y_name="accuracy",
+        x=(1, max(epochs[-1], 2)), y=(max(0.0, lowest - 0.05), 1.0),
+    )  # fmt: skip
+    return [_figure("Learning curves", plot(axes, series), twin)]
+
+
+def right(scored: Scored) -> npt.NDArray[np.float64]:
+    """Return each test row's share of right decisions: 0 or 1, or between for multi-label."""
+    report = scored.report
+    threshold: Any = report.threshold
+    if isinstance(threshold, tuple):
+        threshold = np.array(threshold)
+    chosen = decide(scored.probabilities, kind=report.kind, threshold=threshold)
+    same = (chosen == scored.test.targets).astype(np.float64)
+    shares: npt.NDArray[np.float64] = same.mean(axis=1) if same.ndim == 2 else same
+    return shares
+
+
+def _slices(scored: Scored) -> list[str]:
+    """Return accuracy by message length and by share of unknown words."""
+    correct = right(scored)
+    unknown = scored.n_unknown / np.maximum(scored.n_tokens, 1)
+    lengths = scored.n_tokens.astype(float)
+    cuts = (
+        ("By length of the message", "tokens", lengths, (0, 5, 10, 15, 20, 25, 1000)),
+        ("By share of unknown words", "unknown", unknown, (0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01)),
+    )
+    parts = []
+    for caption, name, value, edges in cuts:
+        points: list[tuple[float, float, float]] = []
+        rows = []
+        for k, (start, end) in enumerate(pairwise(edges)):
+            inside = (value >= start) & (value < end)
+            n = int(inside.sum())
+            if not n:
+                continue
+            share = float(correct[inside].mean())
+            error = 1.96 * (share * (1 - share) / n) ** 0.5
+            points.append((k + 0.5, share, error))
+            rows.append([f"{start} to {end}", f"{n:,}", f"{share:.3f} ± {error:.3f}"])
+        axes = Axes(
+            title=f"Accuracy {caption.lower()}", x_name=f"{name}, groups as in the table",
+            y_name="share right", x=(0, len(edges) - 1),
+        )  # fmt: skip
+        dots = Series(
+            name="model", x=[p[0] for p in points], y=[p[1] for p in points],
+            low=[p[1] - p[2] for p in points], high=[p[1] + p[2] for p in points],
+            dots=True, hue=3,
+        )  # fmt: skip
+        parts.append(
+            _figure(caption, plot(axes, [dots]), table([name, "messages", "share right"], rows))
+        )
+    return parts
+
+
+def _labels(scored: Scored) -> str:
+    rows = [
+        [escape(s.label), _number(s.precision), _number(s.recall), _number(s.f1), f"{s.support:,}"]
+        for s in scored.report.per_label
+    ]
+    return table(["label", "precision", "recall", "F1", "messages"], rows)
+
+
+def _mistakes(scored: Scored) -> str:
+    test, p = scored.test, scored.probabilities
+    if test.kind == "multilabel":
+        worst = np.argsort(right(scored), kind="stable")[:_SHOWN_ROWS]
+        rows = [
+            [f'<span dir="auto">{escape(test.texts[i][:400])}</span>', str(test.rows[i]),
+             f"{right(scored)[i]:.2f}"]
+            for i in worst
+        ]  # fmt: skip
+        return table(["message", "row", "share of labels right"], rows)
+    given = p[np.arange(len(p)), test.targets]
+    wrong = np.flatnonzero(right(scored) < 1)
+    order = wrong[np.argsort(given[wrong], kind="stable")][:_SHOWN_ROWS]
+    rows = [
+        [f'<span dir="auto">{escape(test.texts[i][:400])}</span>', str(test.rows[i]),
+         escape(test.labels[test.targets[i]]), f"{given[i]:.3f}"]
+        for i in order
+    ]  # fmt: skip
+    note = "<p class=soft>Wrong and surest of it: a hard message, or a wrong label.</p>"
+    return note + table(["message", "row", "its label", "probability given to it"], rows)
+
+
+def _doubtful(scored: Scored) -> list[str]:
+    if scored.cross_validation is None:
+        return []
+    found = scored.cross_validation
+    rows = [
+        [f'<span dir="auto">{escape(d["text"][:400])}</span>', str(d["row"]), escape(d["label"]),
+         f"{d['probability']:.3f}"]
+        for d in found["doubtful"]
+    ]  # fmt: skip
+    return [
+        "<h2>Labels to look at again</h2><p class=soft>Rows whose label is least likely by models "
+        f"that did not learn from them ({found['folds']}-fold cross-validation, accuracy "
+        f"{found['model']['scores']['accuracy']['value']:.3f}).</p>",
+        table(["message", "row", "its label", "probability given to it"], rows),
+    ]
