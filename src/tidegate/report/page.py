@@ -29,7 +29,7 @@ h1{font-size:2rem;line-height:1.2;margin:0 0 .3rem;letter-spacing:-.02em}
 h2{font-size:1.25rem;margin:2.8rem 0 .6rem}p{max-width:70ch}.soft{color:var(--soft)}
 .verdict{background:var(--card);border-left:5px solid var(--h1);border-radius:6px;
 padding:1rem 1.25rem;font-size:1.1rem;margin:1.4rem 0}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(290px,1fr));gap:1.25rem}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:1.25rem}
 figure{margin:0;background:var(--card);border-radius:10px;padding:1rem}
 figcaption{font-weight:600;margin-bottom:.4rem}
 svg{width:100%;height:auto;font-size:10px}svg text{fill:var(--soft)}svg .grid{stroke:var(--line)}
@@ -39,7 +39,7 @@ svg line.h2,svg polyline.h2{stroke:var(--h2)}svg line.h3,svg polyline.h3{stroke:
 svg circle.h1{fill:var(--h1)}svg circle.h2{fill:var(--h2)}svg circle.h3{fill:var(--h3)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
-th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
+td .soft{white-space:nowrap;font-weight:400}th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
 tr.ours td{font-weight:600}details{margin-top:.5rem}summary{cursor:pointer;color:var(--soft)}
 td.text{overflow-wrap:anywhere;min-width:14rem;unicode-bidi:plaintext}
 @media print{body{max-width:none;padding:0}figure{break-inside:avoid}}
