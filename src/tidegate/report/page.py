@@ -39,7 +39,8 @@ svg line.h2,svg polyline.h2{stroke:var(--h2)}svg line.h3,svg polyline.h3{stroke:
 svg circle.h1{fill:var(--h1)}svg circle.h2{fill:var(--h2)}svg circle.h3{fill:var(--h3)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
-td .soft{white-space:nowrap;font-weight:400}th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
+td .soft{white-space:nowrap;font-weight:400}
+th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
 tr.ours td{font-weight:600}details{margin-top:.5rem}summary{cursor:pointer;color:var(--soft)}
 td.text{overflow-wrap:anywhere;min-width:14rem;unicode-bidi:plaintext}
 @media print{body{max-width:none;padding:0}figure{break-inside:avoid}}

@@ -126,13 +126,20 @@ def _take(data: Encoded, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def predict_logits(model: MessageNet, data: Encoded, *, batch_size: int = 128) -> Tensor:
-    """Return logits (N, C) in evaluation mode, batch by batch in row order."""
+    """Return logits (N, C) in evaluation mode, in row order.
+
+    Rows of like length share a batch, unless initial states are drawn batch by batch.
+    """
     model.eval()
+    order = torch.arange(len(data))
+    if not model.random_states:
+        order, batch_size = torch.argsort(data.lengths.cpu(), stable=True), 256
     with torch.no_grad():
-        parts = [
-            model(*_take(data, rows)[:2]) for rows in torch.arange(len(data)).split(batch_size)
-        ]
-    return torch.cat(parts).float()
+        parts = [model(*_take(data, rows)[:2]) for rows in order.split(batch_size)]
+    logits = torch.cat(parts).float()
+    in_row_order = torch.empty_like(logits)
+    in_row_order[order] = logits
+    return in_row_order
 
 
 def _watch(
