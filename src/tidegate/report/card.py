@@ -29,27 +29,6 @@ def with_report(scored: Scored, *, title: str) -> Bundle:
 def model_card(scored: Scored, *, title: str) -> str:
     """Return the model card as Markdown with a YAML head."""
     bundle, report = scored.bundle, scored.report
-    head = {
-        "library_name": "tidegate",
-        "pipeline_tag": "text-classification",
-        "tags": ["lstm", "numpy", "short-messages"],
-        "model-index": [
-            {
-                "name": title,
-                "results": [
-                    {
-                        "task": {"type": "text-classification"},
-                        "dataset": {"name": "rows held back from training", "type": "private"},
-                        "metrics": [
-                            {"type": name, "value": round(score.value, 4)}
-                            for name, score in report.scores.items()
-                            if score.value == score.value
-                        ],
-                    }
-                ],
-            }
-        ],
-    }
     data = bundle.training_data
     rows = [_row("this model", report.scores)]
     rows += [_row(rival.name, rival.report.scores) for rival in scored.rivals]
@@ -58,7 +37,7 @@ def model_card(scored: Scored, *, title: str) -> str:
         [
             "---",
             # JSON is YAML, and needs no library to be written right.
-            json.dumps(head, indent=1),
+            json.dumps(_metadata(scored, title=title), indent=1),
             "---",
             "",
             f"# {title}",
@@ -97,6 +76,31 @@ def model_card(scored: Scored, *, title: str) -> str:
             "",
         ]
     )
+
+
+def _metadata(scored: Scored, *, title: str) -> dict[str, Any]:
+    """Return the card's head in the Hugging Face form."""
+    return {
+        "library_name": "tidegate",
+        "pipeline_tag": "text-classification",
+        "tags": ["lstm", "numpy", "short-messages"],
+        "model-index": [
+            {
+                "name": title,
+                "results": [
+                    {
+                        "task": {"type": "text-classification"},
+                        "dataset": {"name": "rows held back from training", "type": "private"},
+                        "metrics": [
+                            {"type": name, "value": round(score.value, 4)}
+                            for name, score in scored.report.scores.items()
+                            if score.value == score.value
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
 
 
 def _row(name: str, scores: Any) -> str:
