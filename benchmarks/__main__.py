@@ -1,0 +1,35 @@
+"""`make bench`: every benchmark that needs only the reference data and a model of its own.
+
+The text pipeline's is run by hand, in an environment with NLTK 3.8.1: see `bench_preprocessing`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.results_file import DATA
+
+
+def main() -> int:
+    if not (DATA / "tweets.csv").exists():
+        print("the reference data is not on this machine; name a file: see each benchmark's --data")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        model = str(Path(folder) / "model")
+        commands = [
+            ["benchmarks.bench_accuracy"],
+            ["benchmarks.bench_training"],
+            ["benchmarks.bench_multilabel"],
+            ["tidegate", "train", str(DATA / "tweets.csv"), "-o", model],
+            ["benchmarks.bench_cold_start", model],
+        ]
+        for words in commands:
+            subprocess.run([sys.executable, "-m", *words], check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
