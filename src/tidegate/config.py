@@ -107,7 +107,7 @@ class TrainingConfig(_Section):
     label_smoothing: float = setting(0.1, "share of the label spread out", at_least=0, below=1)
     class_weights: Literal["none", "balanced"] = setting("none", "weight of each class in the loss")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")
-    threads: int = setting(1, "processor cores used to learn; 0: all", at_least=0)
+    threads: int = setting(1, "cores used to learn; 0: all, bytes may then vary", at_least=0)
     device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
     threshold: str = setting("half", "decision rule: half, f1, f2, precision:0.9, cost:5:1")
     calibrate: bool = setting(False, "fit a temperature on rows kept from training")
@@ -273,7 +273,7 @@ LESSON = Config(
     ),
     training=TrainingConfig(
         epochs=20, batch_size=128, batches="in_order", optimizer="rmsprop", learning_rate=1e-3,
-        weight_decay=0.0, schedule="constant", clip_norm=0.0, label_smoothing=0.0, threads=0,
+        weight_decay=0.0, schedule="constant", clip_norm=0.0, label_smoothing=0.0,
     ),
 )  # fmt: skip
 
