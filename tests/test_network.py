@@ -73,9 +73,23 @@ def test_a_message_scores_the_same_alone_and_in_company(
 
 def test_threads_change_nothing(messages: list[str]) -> None:
     bundle = tiny_bundle()
-    many = [f"{text} {word}" for text in messages for word in WORDS]
+    many = [f"{text} {word} {n}" for text in messages for word in WORDS for n in range(2)]
     one = Predictor(bundle).predict_proba(many)
-    assert (Predictor(bundle, threads=3).predict_proba(many) == one).all()
+    helped = Predictor(bundle, threads=3)
+    assert (helped.predict_proba(many) == one).all()
+    assert helped._workers is not None
+    assert len(helped._workers) == 2
+
+
+def test_a_helper_that_dies_loses_no_message(messages: list[str]) -> None:
+    bundle = tiny_bundle()
+    many = [f"{text} {word} {n}" for text in messages for word in WORDS for n in range(2)]
+    one = Predictor(bundle).predict_proba(many)
+    helped = Predictor(bundle, threads=2)
+    helped.predict_proba(many)
+    assert helped._workers is not None
+    helped._workers._processes[0].kill()
+    assert (helped.predict_proba(many) == one).all()
 
 
 def test_traces_hold_the_four_equations() -> None:

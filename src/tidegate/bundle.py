@@ -146,6 +146,10 @@ class Bundle:
             "training_data": dict(self.training_data),
         }
 
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the manifest, which names the hash of every file."""
+        return hashlib.sha256(self._files()[LAYOUT.manifest]).hexdigest()
+
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
         """Read a bundle and verify all of it before anything is used.

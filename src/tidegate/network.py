@@ -24,6 +24,7 @@ from tidegate.config import NetworkConfig
 from tidegate.lstm import Floats, Trace, fold, lstm_layer
 from tidegate.vectors import WordVectors
 
+_WORDS_AT_ONCE = 2048
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
@@ -95,11 +96,13 @@ class Network:
         known = self._known[ids]
         if known.all():
             return
-        wanted = np.unique(ids[~known])
-        x = self.word_vectors(wanted, new_words)  # (n, E)
-        for table, direction in zip(self._tables, self.layers[0], strict=True):
-            table[wanted] = x @ direction.inputs + direction.bias
-        self._known[wanted] = True
+        unmet = np.unique(ids[~known])
+        for start in range(0, len(unmet), _WORDS_AT_ONCE):
+            wanted = unmet[start : start + _WORDS_AT_ONCE]
+            x = self.word_vectors(wanted, new_words)  # (n, E)
+            for table, direction in zip(self._tables, self.layers[0], strict=True):
+                table[wanted] = x @ direction.inputs + direction.bias
+        self._known[unmet] = True
 
     def forget_new_words(self) -> None:
         """Drop the table rows of words out of vocabulary."""

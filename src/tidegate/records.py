@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import hashlib
 import io
 import json
 import shutil
@@ -89,6 +90,29 @@ class RecordFile:
             return _json_records(self)
         return _delimited_records(self)
 
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file's bytes."""
+        with self._path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def about_rows(self) -> int | None:
+        """Return how many rows the file has, about: of text its lines, or None if it is zipped."""
+        if self.format == "parquet":
+            with _parquet(self._path, self.name) as file:
+                return int(file.metadata.num_rows)
+        with self._path.open("rb") as stream:
+            if stream.read(2) == b"\x1f\x8b":
+                return None
+            chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
+            return sum(chunk.count(b"\n") for chunk in chunks)
+
+    def arrow_schema(self) -> Any:
+        """Return the columns' types as pyarrow has them, of a Parquet file; else None."""
+        if self.format != "parquet":
+            return None
+        with _parquet(self._path, self.name) as file:
+            return file.schema_arrow
+
     def require(self, column: str) -> None:
         """Raise a `DataError` that lists the columns unless `column` is among them."""
         if column in self.columns:
@@ -127,7 +151,7 @@ def open_records(source: str | Path, *, format: Format | None = None) -> RecordF
             raise DataError(f"{name}: no such file; check the path (from {Path.cwd()})")
         if path.is_dir():
             raise DataError(f"{name}: a folder was found; name one file in it")
-    kind = format or _format_of(name, path)
+    kind = format or format_of(name, path)
     if path.stat().st_size == 0:
         raise DataError(f"{name}: the file is empty; it needs a header and rows")
     encoding, notes = "", tuple[str, ...]()
@@ -150,7 +174,8 @@ def _spool_stdin() -> Any:
     return spooled
 
 
-def _format_of(name: str, path: Path) -> Format:
+def format_of(name: str, path: Path) -> Format:
+    """Return the format that a file's name tells."""
     if name == "standard input":
         return "csv"
     suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
@@ -256,9 +281,13 @@ def _delimited_records(file: RecordFile) -> Iterator[Record]:
             try:
                 fields = next(reader, None)
             except csv.Error as error:
-                # Past a broken quote the reader cannot tell where the next row starts.
-                yield Record(row=row + 1, line=start, values={}, fault=_csv_cure(error))
-                return
+                # The reader goes on at the next line: all the rows up to it are one broken row.
+                row, line = row + 1, max(reader.line_num, start)
+                cure = _csv_cure(error)
+                if line > start:
+                    cure = f"lines {start} to {line} cannot be told apart: {cure}"
+                yield Record(row=row, line=start, values={}, fault=cure)
+                continue
             if fields is None:
                 return
             line = reader.line_num

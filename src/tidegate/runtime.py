@@ -9,8 +9,11 @@ without padding, so a message scores the same alone and in any company.
 
 from __future__ import annotations
 
+import json
+import sys
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,16 @@ from tidegate.batching import Packed, pack, pad
 from tidegate.blas import one_thread
 from tidegate.bundle import Bundle
 from tidegate.calibration import Kind, decide
-from tidegate.errors import DataError
+from tidegate.errors import ConfigError, DataError
 from tidegate.lstm import Floats
 from tidegate.network import Network
 from tidegate.vocabulary import MAX_OPEN_WORDS, PAD_ID, Encoder, Vocabulary
+from tidegate.workers import Workers, serve
 
 Probabilities = npt.NDArray[np.float64]
-CHUNK_MESSAGES = 512
+CHUNK_MESSAGES = 512  # side by side in the engine
+BLOCK_MESSAGES = 2048  # sorted by length together; what a helper is given at a time
+HELP_BLOCKS = 4  # in a call before helpers are started for it
 
 
 class Predictor:
@@ -37,7 +43,8 @@ class Predictor:
     Parameters
     ----------
     bundle : the model
-    threads : chunks computed side by side
+    threads : cores used at most; beyond one, helper processes are started for the first call of
+        over 6,144 distinct messages, and stay until the predictor goes
 
     Examples
     --------
@@ -47,8 +54,11 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        if threads < 1:
+            raise ConfigError(f"threads: found {threads}; it must be at least 1")
         self.bundle = bundle
         self.threads = threads
+        self._workers: Workers | None = None
         text, network = bundle.config.text, bundle.config.network
         vectors = bundle.word_vectors
         self.network = Network(network, bundle.weights, tokens=bundle.tokens, vectors=vectors)
@@ -81,6 +91,11 @@ class Predictor:
         return self.bundle.kind
 
     @property
+    def n_outputs(self) -> int:
+        """Logits of a message: one for a binary model, else one a label."""
+        return 1 if self.kind == "binary" else len(self.labels)
+
+    @property
     def threshold(self) -> float | Probabilities:
         """The probability from which a label is given: one, or (n_labels,) for multi-label."""
         thresholds = self.bundle.thresholds
@@ -102,11 +117,13 @@ class Predictor:
                 found = type(text).__name__
                 raise DataError(f"texts: row {number}: found {found} {text!r}; a message is text")
         distinct = list(dict.fromkeys(messages))
+        probabilities = to_probabilities(
+            self._spread(distinct), kind=self.kind, temperature=self.bundle.temperature
+        )
         if len(distinct) == len(messages):
-            return self._probabilities(self._encode(messages))
+            return probabilities
         place = {text: i for i, text in enumerate(distinct)}
-        found_rows = self._probabilities(self._encode(distinct))
-        return found_rows[[place[text] for text in messages]]
+        return probabilities[[place[text] for text in messages]]
 
     def predict(self, texts: Iterable[Any]) -> list[str] | list[tuple[str, ...]]:
         """Return each message's label; multi-label: the tuple of those above their threshold."""
@@ -123,11 +140,31 @@ class Predictor:
         """Return label numbers (n,), or (n, n_labels) of 0 and 1, by the bundle's thresholds."""
         return decide(probabilities, kind=self.kind, threshold=self.threshold)
 
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def _spread(self, texts: list[str]) -> Floats:
+        """Return the logits (n, n_outputs) of distinct texts, block by block, helped if it pays."""
+        blocks = [texts[i : i + BLOCK_MESSAGES] for i in range(0, len(texts), BLOCK_MESSAGES)]
+        if self.threads > 1 and len(blocks) > 1:
+            if self._workers is None and len(blocks) >= HELP_BLOCKS:
+                self._workers = _start_workers(self)
+            if self._workers is not None:
+                shape = (-1, self.n_outputs)
+                answers = self._workers.map(
+                    blocks,
+                    ask=self._block_logits,
+                    tell=lambda block: json.dumps(block).encode(),
+                    heard=lambda answer: np.frombuffer(answer, np.float32).reshape(shape),
+                )
+                return np.concatenate(answers)
+        if len(blocks) == 1:
+            return self._block_logits(texts)
+        empty = np.empty((0, self.n_outputs), np.float32)
+        return np.concatenate([empty, *map(self._block_logits, blocks)])
+
+    def _block_logits(self, texts: Sequence[str]) -> Floats:
         if len(self.encoder.new_words) > MAX_OPEN_WORDS:
             self.encoder.forget_new_words()
             self.network.forget_new_words()
-        return [self.encoder.encode(text) for text in texts]
+        return self.logits([self.encoder.encode(text) for text in texts])
 
     def packed(self, id_lists: Sequence[Sequence[int]]) -> Packed:
         """Return id lists, sorted from long to short, as the network reads them."""
@@ -139,32 +176,38 @@ class Predictor:
 
     def logits(self, id_lists: Sequence[Sequence[int]]) -> Floats:
         """Return logits (n, n_outputs) of encoded messages, in their order."""
-        outputs = 1 if self.kind == "binary" else len(self.labels)
-        logits = np.empty((len(id_lists), outputs), np.float32)
+        logits = np.empty((len(id_lists), self.n_outputs), np.float32)
         if not len(id_lists):
             return logits
         order = sorted(range(len(id_lists)), key=lambda i: -len(id_lists[i]))
         flat = np.fromiter(chain([PAD_ID], *id_lists), np.int64)
         self.network.learn_words(flat, self.encoder.new_words)
-
-        def run(start: int) -> None:
-            rows = order[start : start + CHUNK_MESSAGES]
-            logits[rows] = self.network.logits(self.packed([id_lists[i] for i in rows]))
-
-        starts = range(0, len(order), CHUNK_MESSAGES)
         with one_thread():
-            if self.threads > 1 and len(starts) > 1:
-                with ThreadPoolExecutor(self.threads) as pool:
-                    list(pool.map(run, starts))
-            else:
-                for start in starts:
-                    run(start)
+            for start in range(0, len(order), CHUNK_MESSAGES):
+                rows = order[start : start + CHUNK_MESSAGES]
+                logits[rows] = self.network.logits(self.packed([id_lists[i] for i in rows]))
         return logits
 
-    def _probabilities(self, id_lists: Sequence[Sequence[int]]) -> Probabilities:
-        return to_probabilities(
-            self.logits(id_lists), kind=self.kind, temperature=self.bundle.temperature
-        )
+
+def _start_workers(predictor: Predictor) -> Workers:
+    """Start the processes that help a predictor, with a copy of its bundle."""
+    folder = tempfile.TemporaryDirectory(prefix="tidegate-")
+    path = predictor.bundle.save(Path(folder.name) / "model")
+    code = "from tidegate.runtime import help_out; help_out()"
+    workers = Workers(predictor.threads - 1, code, [str(path)])
+
+    def close() -> None:
+        workers.close()
+        folder.cleanup()
+
+    weakref.finalize(predictor, close)
+    return workers
+
+
+def help_out() -> None:
+    """Be a helper process: logits for blocks of texts, by the bundle named on the command line."""
+    predictor = Predictor.load(sys.argv[1])
+    serve(lambda block: predictor._block_logits(json.loads(block)).tobytes())
 
 
 def to_probabilities(

@@ -58,4 +58,5 @@ def _shown(default: Any) -> str:
 def config_of(preset_name: str, settings: dict[str, Any]) -> Config:
     """Return the preset with the flags that were given."""
     given = {name: value for name, value in settings.items() if value not in (None, [])}
-    return preset(preset_name).with_settings(**given)
+    n_labels = len(given.get("label", ()))
+    return preset(preset_name, n_label_columns=n_labels).with_settings(**given)

@@ -27,9 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 def train(
     data: DataFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the new bundle.")],
-    preset: Annotated[str, typer.Option(help="Settings to start from: default or lesson.")] = (
-        "default"
-    ),
+    preset: Annotated[
+        str, typer.Option(help="Settings to start from: default, multilabel, lesson.")
+    ] = ("default"),
     cv: Annotated[int, typer.Option(help="Also cross-validate in so many folds.")] = 0,
     as_json: AsJson = False,
     **settings: Any,

@@ -316,7 +316,8 @@ def _pieces(text: str, start: int, end: int) -> Iterator[_Piece]:
 
 # Most new surface words look like this; a shorter way to what `_pieces` says of them.
 _PLAIN: Final = re.compile(
-    r"(?P<word>[A-Za-z]+)[.,]?|(?P<user>@[A-Za-z0-9_]+)|(?P<url>https?://[A-Za-z0-9./]*[A-Za-z0-9])"
+    r"(?P<word>[A-Za-z]+)[.,]?|(?P<num>[0-9]+)[.,]?|(?P<user>@[A-Za-z0-9_]+)"
+    r"|(?P<url>https?://[A-Za-z0-9./]*[A-Za-z0-9])"
 )
 
 
@@ -335,7 +336,7 @@ class _Words(dict[str, tuple[str, ...]]):
 
     def __missing__(self, surface: str) -> tuple[str, ...]:
         tokens = _tokens_of(surface)
-        if len(surface) <= MAX_TOKEN_CHARACTERS:
+        if len(surface) <= MAX_TOKEN_CHARACTERS and not surface.isdigit():  # numbers never end
             if len(self) >= MAX_CACHED_WORDS:
                 self.clear()
             self[surface] = tokens

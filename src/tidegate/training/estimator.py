@@ -29,7 +29,8 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    preset : settings to start from: `default` or `lesson`
+    preset : settings to start from: `default` (with several labels a message: `multilabel`) or
+        `lesson`
     epochs, batch_size, learning_rate, hidden_size, num_layers, bidirectional, embedding_size,
     vectors, dropout, word_dropout, channel_dropout, label_smoothing, threshold, calibrate :
         config fields; None keeps the preset's value
@@ -116,7 +117,10 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 )
         everything = np.arange(len(texts))
         trained = train(
-            dataset, self._config(), rows=(everything, everything[:0]), sample_weight=weights
+            dataset,
+            self._config(np.ndim(y)),
+            rows=(everything, everything[:0]),
+            sample_weight=weights,
         )
         self.bundle_ = trained.bundle
         self.history_ = trained.history
@@ -146,7 +150,7 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             source="memory",
         )
 
-    def _config(self) -> Config:
+    def _config(self, label_dimensions: int) -> Config:
         given = {
             name: value
             for name, value in self.get_params(deep=False).items()
@@ -157,7 +161,9 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = self.random_state
         if seed is not None and not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
-        base = preset(self.preset).with_settings(seed=int(seed or 0))
+        base = preset(self.preset, n_label_columns=label_dimensions).with_settings(
+            seed=int(seed or 0)
+        )
         return base.with_settings(**{**given, **(self.settings or {})})
 
     @property

@@ -19,7 +19,7 @@ from tidegate.evaluation import Comparison, Report, compare, evaluate
 from tidegate.runtime import Predictor
 from tidegate.training.baseline import Baseline, majority
 from tidegate.training.loop import Epoch
-from tidegate.training.train import Trained
+from tidegate.training.train import Trained, thresholds
 
 Probabilities = npt.NDArray[np.float64]
 BASELINE = "TF-IDF + logistic regression"
@@ -93,21 +93,23 @@ def score(trained: Trained) -> Scored:
     learned = prepared.dataset.subset(prepared.train_rows)
     report = _report(test, probabilities, threshold=predictor.threshold)
     baseline = Baseline(test.kind, len(test.labels)).fit(learned.texts, learned.targets)
+    most = majority(learned.targets, len(test), kind=test.kind, n_labels=len(test.labels))
+    half = np.array(0.5)
     guesses = {
-        MAJORITY: majority(learned.targets, len(test), kind=test.kind, n_labels=len(test.labels)),
-        BASELINE: baseline.predict_proba(test.texts),
+        MAJORITY: (most, half),
+        BASELINE: (baseline.predict_proba(test.texts), _their_threshold(trained, baseline)),
     }
     rivals = tuple(
         Rival(
             name=name,
-            report=_report(test, theirs),
+            report=_report(test, theirs, threshold=threshold),
             ahead=compare(
                 test.targets, probabilities, theirs,
-                kind=test.kind, threshold=predictor.threshold, their_threshold=0.5,
+                kind=test.kind, threshold=predictor.threshold, their_threshold=threshold,
             ),
             probabilities=theirs,
         )
-        for name, theirs in guesses.items()
+        for name, (theirs, threshold) in guesses.items()
     )  # fmt: skip
     n_tokens, n_unknown = _words(trained)
     scored = Scored(
@@ -116,6 +118,17 @@ def score(trained: Trained) -> Scored:
         state_changes=trained.state_changes,
     )  # fmt: skip
     return replace(scored, bundle=replace(trained.bundle, metrics=_metrics(scored)))
+
+
+def _their_threshold(trained: Trained, baseline: Baseline) -> npt.NDArray[np.float64]:
+    """Return the baseline's thresholds, chosen as ours were: same rule, same rows."""
+    dataset, rule = trained.prepared.dataset, trained.prepared.config.training.threshold
+    if rule == "half" or dataset.kind == "multiclass":
+        return np.array(0.5)
+    kept = dataset.subset(trained.kept_rows)
+    probabilities = baseline.predict_proba(kept.texts)
+    found = thresholds(kept.targets, probabilities, kind=dataset.kind, rule=rule)
+    return np.array(found if dataset.kind == "multilabel" else found[0])
 
 
 def _report(test: Dataset, probabilities: Probabilities, *, threshold: Any = 0.5) -> Report:

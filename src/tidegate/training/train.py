@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from tidegate.bundle import Bundle
-from tidegate.calibration import choose_threshold, fit_temperature
+from tidegate.calibration import Kind, choose_threshold, fit_temperature
 from tidegate.config import Config
 from tidegate.dataset import Dataset, grouped_folds
 from tidegate.dataset import split as split_rows
@@ -39,12 +39,14 @@ class Trained:
     bundle : the model
     history : what happened in each epoch
     prepared : the rows as the network read them
+    kept_rows : training rows kept to choose thresholds and temperature on
     state_changes : test rows whose label random initial states change, for a config that has them
     """
 
     bundle: Bundle
     history: list[Epoch]
     prepared: Prepared
+    kept_rows: Indices
     state_changes: int | None = None
 
     @property
@@ -105,7 +107,10 @@ def _trained(
     if random_logits is not None:
         settled = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
         changes = int(((settled >= 0) != (random_logits >= 0)).any(axis=1).sum())
-    return Trained(bundle=bundle, history=history, prepared=prepared, state_changes=changes)
+    return Trained(
+        bundle=bundle, history=history, prepared=prepared, kept_rows=validation,
+        state_changes=changes,
+    )  # fmt: skip
 
 
 def _hold_back(dataset: Dataset, config: Config, rows: Indices) -> tuple[Indices, Indices]:
@@ -173,10 +178,26 @@ def _decided(bundle: Bundle, prepared: Prepared, validation: Indices) -> Bundle:
     if training.threshold == "half" or bundle.kind == "multiclass":
         return bundle
     probabilities = Predictor(bundle).predict_proba(texts)
-    columns = range(1, 2) if bundle.kind == "binary" else range(len(bundle.labels))
-    each = targets[:, None] if bundle.kind == "binary" else targets
-    chosen = tuple(
-        choose_threshold(each[:, k], probabilities[:, j], rule=training.threshold)
-        for k, j in enumerate(columns)
-    )
+    chosen = thresholds(targets, probabilities, kind=bundle.kind, rule=training.threshold)
     return replace(bundle, thresholds=chosen)
+
+
+def thresholds(
+    targets: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float64],
+    *,
+    kind: Kind,
+    rule: str,
+) -> tuple[float, ...]:
+    """Return the threshold a rule chooses on held-back rows, or one for each of several labels.
+
+    One of several labels that no row carries says nothing of its threshold: it stays at ½.
+    """
+    if kind == "binary":
+        return (choose_threshold(targets, probabilities[:, 1], rule=rule),)
+    return tuple(
+        choose_threshold(targets[:, k], probabilities[:, k], rule=rule)
+        if targets[:, k].any()
+        else 0.5
+        for k in range(targets.shape[1])
+    )
