@@ -147,7 +147,7 @@ def test_a_reader_that_leaves_a_pipe_is_no_fault(tmp_path: Path) -> None:
     tiny_bundle().save(tmp_path / "model")
     (tmp_path / "many.txt").write_text("fire near the river\n" * 50_000)
     words = f"{sys.executable} -m tidegate predict {tmp_path / 'model'} < {tmp_path / 'many.txt'}"
-    env = {**os.environ, "PYTHONWARNINGS": "error"}
+    env = {**os.environ, "PYTHONWARNINGS": "error::ResourceWarning"}
     done = subprocess.run(
         f"{words} | head -2", shell=True, capture_output=True, text=True, env=env, check=False
     )

@@ -93,10 +93,11 @@ class Network:
         needed = len(self._words) + len(new_words)
         if needed > len(self._known):
             self._resize(needed * 5 // 4)
-        known = self._known[ids]
-        if known.all():
+        if self._known[ids].all():
             return
-        unmet = np.unique(ids[~known])
+        met = self._known.copy()
+        met[ids] = True
+        unmet = np.flatnonzero(met & ~self._known)
         for start in range(0, len(unmet), _WORDS_AT_ONCE):
             wanted = unmet[start : start + _WORDS_AT_ONCE]
             x = self.word_vectors(wanted, new_words)  # (n, E)
