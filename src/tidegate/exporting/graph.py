@@ -1,0 +1,220 @@
+"""A bundle as an ONNX graph, node by node: ids and lengths in, probabilities out.
+
+Takes a bundle, gives an `onnx.ModelProto`. Knows nothing of files or sessions. Built by hand,
+because both of torch's exporters fail on recurrent layers over sequences of unlike length.
+
+Inputs, for B messages of at most T tokens:
+
+    token_ids  (B, T) int64      padded with 0; a word out of vocabulary is <unk>, 1
+    lengths    (B,) int32        real tokens of each message, at least 1
+    piece_ids  (B, T, P) int64   only of models with pretrained vectors: the pieces of the words
+                                 out of vocabulary, everything else −1
+
+Output: `probabilities` (B, n_labels), float32.
+
+PyTorch's gate blocks i, f, g, o become ONNX's i, o, f, c; GRU's r, z, n become z, r, h.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from tidegate.bundle import Bundle
+from tidegate.network import weight_names
+from tidegate.version import VERSION
+
+OPSET, IR_VERSION = 17, 8
+_GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+_LOWEST = np.float32(-3e38)
+
+
+class _Graph:
+    """Nodes and constants as they are made."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, npt.NDArray[Any]] = {}
+
+    def constant(self, name: str, value: Any) -> str:
+        """Keep an array under a name, and return the name."""
+        self.constants[name] = np.asarray(value)
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Return the name of a list of integers, as shapes and axes are."""
+        return self.constant("ints_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """Add a node with one output, and return the output's name."""
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+
+def build(bundle: Bundle) -> ModelProto:
+    """Return a bundle's graph."""
+    graph = _Graph()
+    words = _words(graph, bundle)  # (B, T, E)
+    states = _layers(graph, bundle, words)  # (T, B, D·H)
+    logits = _head(graph, bundle, _pool(graph, bundle, states))
+    _probabilities(graph, bundle, logits)
+    batch, tokens, pieces = "messages", "tokens", "pieces"
+    inputs = [
+        helper.make_tensor_value_info("token_ids", TensorProto.INT64, [batch, tokens]),
+        helper.make_tensor_value_info("lengths", TensorProto.INT32, [batch]),
+    ]
+    if bundle.pieces:
+        shape = [batch, tokens, pieces]
+        inputs.append(helper.make_tensor_value_info("piece_ids", TensorProto.INT64, shape))
+    output = helper.make_tensor_value_info(
+        "probabilities", TensorProto.FLOAT, [batch, len(bundle.labels)]
+    )
+    constants = [numpy_helper.from_array(a, name) for name, a in graph.constants.items()]
+    made = helper.make_graph(graph.nodes, "tidegate", inputs, [output], constants)
+    model = helper.make_model(
+        made, producer_name="tidegate", producer_version=VERSION, ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+    )  # fmt: skip
+    helper.set_model_props(model, _properties(bundle))
+    return model
+
+
+def _properties(bundle: Bundle) -> dict[str, str]:
+    return {
+        "kind": bundle.kind,
+        "labels": json.dumps(bundle.labels),
+        "thresholds": json.dumps(bundle.thresholds),
+        "vocabulary": json.dumps(bundle.tokens),
+        "pieces": bundle.pieces,
+        "tokenizer": bundle.config.text.tokenizer,
+        "tokens_read": str(bundle.sequence_length),
+    }
+
+
+def _words(graph: _Graph, bundle: Bundle) -> str:
+    """Add what the first layer reads: pretrained values, then trained."""
+    table = graph.constant("embedding", np.asarray(bundle.weights["embedding.weight"], np.float32))
+    trained = graph.add("Gather", [table, "token_ids"], "trained")
+    if not bundle.pieces:
+        return trained
+    # The engine gives neither padding nor a word without pieces a pretrained vector.
+    rows = np.array(bundle.weights["words.weight"])
+    rows[:2] = 0.0
+    in_half = graph.add(
+        "Gather", [graph.constant("word_vectors", rows), "token_ids"], "known_in_half"
+    )
+    known = graph.add("Cast", [in_half], "known", to=TensorProto.FLOAT)
+    zero = graph.constant("no_piece", np.array(0, np.int64))
+    found = graph.add("GreaterOrEqual", ["piece_ids", zero], "is_piece")
+    index = graph.add("Max", ["piece_ids", zero], "piece_rows")
+    pieces = graph.constant("piece_vectors", np.array(bundle.weights["vectors.weight"]))
+    values = graph.add("Gather", [pieces, index], "pieces_in_half")
+    values = graph.add("Cast", [values], "piece_values", to=TensorProto.FLOAT)  # (B, T, P, D)
+    weights = graph.add("Cast", [found], "piece_weights", to=TensorProto.FLOAT)
+    columns = graph.add("Unsqueeze", [weights, graph.integers(3)], "piece_columns")
+    kept = graph.add("Mul", [values, columns], "kept_pieces")
+    total = graph.add("ReduceSum", [kept, graph.integers(2)], "pieces_sum", keepdims=0)
+    count = graph.add("ReduceSum", [weights, graph.integers(2)], "pieces_count", keepdims=1)
+    one = graph.constant("one", np.array(1, np.float32))
+    mean = graph.add("Div", [total, graph.add("Max", [count, one], "divisor")], "new_words")
+    new = graph.add("Cast", [count], "is_new", to=TensorProto.BOOL)  # (B, T, 1)
+    vectors = graph.add("Where", [new, mean, known], "vectors")
+    return graph.add("Concat", [vectors, trained], "words", axis=2)
+
+
+def _layers(graph: _Graph, bundle: Bundle, words: str) -> str:
+    """Add the recurrent layers; every step's states come out as (T, B, D·H)."""
+    config = bundle.config.network
+    x = graph.add("Transpose", [words], "steps", perm=[1, 0, 2])
+    directions = [False, True] if config.bidirectional else [False]
+    for layer in range(config.num_layers):
+        arrays = [_direction(bundle, layer, reverse=reverse) for reverse in directions]
+        w, r, b = (np.stack(parts) for parts in zip(*arrays, strict=True))
+        names = [graph.constant(f"{name}_{layer}", a) for name, a in (("W", w), ("R", r), ("B", b))]
+        extra = {"linear_before_reset": 1} if config.cell == "gru" else {}
+        y = graph.add(
+            config.cell.upper(), [x, *names, "lengths"], f"states_{layer}",
+            hidden_size=config.hidden_size,
+            direction="bidirectional" if config.bidirectional else "forward", **extra,
+        )  # fmt: skip
+        y = graph.add("Transpose", [y], f"beside_{layer}", perm=[0, 2, 1, 3])  # (T, B, D, H)
+        x = graph.add("Reshape", [y, graph.integers(0, 0, -1)], f"layer_{layer}")
+    return x
+
+
+def _direction(bundle: Bundle, layer: int, *, reverse: bool) -> tuple[npt.NDArray[Any], ...]:
+    """Return W (G·H, E), R (G·H, H) and both biases one after the other, in ONNX's gate order."""
+    config = bundle.config.network
+    names = weight_names(config, layer, reverse=reverse)
+    order = _GATES[config.cell]
+
+    def ordered(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        blocks = np.split(np.asarray(array, np.float32), len(order))
+        return np.concatenate([blocks[k] for k in order])
+
+    w, r, b_x, b_h = (ordered(bundle.weights[name]) for name in names.values())
+    return w, r, np.concatenate([b_x, b_h])
+
+
+def _pool(graph: _Graph, bundle: Bundle, states: str) -> str:
+    """Add the pooling of (T, B, F) over real tokens: (B, F)."""
+    how = bundle.config.network.pooling
+    rows = graph.add("Transpose", [states], "messages_first", perm=[1, 0, 2])  # (B, T, F)
+    lengths = graph.add("Cast", ["lengths"], "lengths_int64", to=TensorProto.INT64)
+    if how in ("last", "padded_last"):
+        one = graph.constant("one_step", np.array(1, np.int64))
+        last = graph.add("Sub", [lengths, one], "last_step")
+        index = graph.add("Unsqueeze", [last, graph.integers(1)], "last_index")
+        return graph.add("GatherND", [rows, index], "pooled", batch_dims=1)
+    shape = graph.add("Shape", [rows], "shape")
+    width = graph.add("Gather", [shape, graph.constant("axis_1", np.array(1))], "width")
+    start, step = graph.constant("zero", np.array(0)), graph.constant("step", np.array(1))
+    numbers = graph.add("Range", [start, width, step], "numbers")  # (T,)
+    column = graph.add("Unsqueeze", [lengths, graph.integers(1)], "lengths_column")
+    real = graph.add("Less", [numbers, column], "is_real")  # (B, T)
+    real = graph.add("Unsqueeze", [real, graph.integers(2)], "is_real_token")
+    parts = []
+    if how in ("mean", "mean_max"):
+        nothing = graph.constant("nothing", np.array(0, np.float32))
+        kept = graph.add("Where", [real, rows, nothing], "kept")
+        total = graph.add("ReduceSum", [kept, graph.integers(1)], "total", keepdims=0)
+        count = graph.add("Cast", [column], "count", to=TensorProto.FLOAT)
+        parts.append(graph.add("Div", [total, count], "mean"))
+    if how in ("max", "mean_max"):
+        kept = graph.add("Where", [real, rows, graph.constant("lowest", _LOWEST)], "or_lowest")
+        parts.append(graph.add("ReduceMax", [kept], "largest", axes=[1], keepdims=0))
+    return graph.add("Concat", parts, "pooled", axis=1)
+
+
+def _head(graph: _Graph, bundle: Bundle, pooled: str) -> str:
+    """Add the dense layers: logits (B, C), divided by the temperature."""
+    x = pooled
+    names = ["dense", "output"] if bundle.config.network.head_size else ["output"]
+    for name in names:
+        w, b = (
+            graph.constant(f"{name}_{part}", np.asarray(bundle.weights[f"{name}.{part}"], "f4"))
+            for part in ("weight", "bias")
+        )
+        x = graph.add("Gemm", [x, w, b], f"{name}_values", transB=1)
+        if name == "dense":
+            x = graph.add("Relu", [x], "dense_relu")
+    return graph.add(
+        "Div", [x, graph.constant("temperature", np.array(bundle.temperature, "f4"))], "logits"
+    )
+
+
+def _probabilities(graph: _Graph, bundle: Bundle, logits: str) -> None:
+    """Add what logits mean: σ for binary and multi-label, softmax for multi-class."""
+    if bundle.kind == "multiclass":
+        graph.add("Softmax", [logits], "probabilities", axis=1)
+    elif bundle.kind == "multilabel":
+        graph.add("Sigmoid", [logits], "probabilities")
+    else:
+        positive = graph.add("Sigmoid", [logits], "positive")
+        negative = graph.add("Sigmoid", [graph.add("Neg", [logits], "turned")], "negative")
+        graph.add("Concat", [negative, positive], "probabilities", axis=1)
