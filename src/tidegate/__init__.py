@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidegate.evaluation import Report
     from tidegate.runtime import Predictor
     from tidegate.training.estimator import TidegateClassifier
+    from tidegate.walk import Walk, walk
 
 __version__ = VERSION
 
@@ -31,8 +32,10 @@ __all__ = [
     "Predictor",
     "Report",
     "TidegateClassifier",
+    "Walk",
     "__version__",
     "read_dataset",
+    "walk",
 ]
 
 _HOMES = {
@@ -41,7 +44,9 @@ _HOMES = {
     "Predictor": "tidegate.runtime",
     "Report": "tidegate.evaluation",
     "TidegateClassifier": "tidegate.training.estimator",
+    "Walk": "tidegate.walk",
     "read_dataset": "tidegate.dataset",
+    "walk": "tidegate.walk",
 }
 
 

@@ -67,8 +67,8 @@ class Network:
             [_direction(config, weights, layer, reverse=r) for r in _directions(config)]
             for layer in range(config.num_layers)
         ]
-        self._dense = _linear(weights, "dense") if config.head_size else None
-        self._output = _linear(weights, "output")
+        self.dense = _linear(weights, "dense") if config.head_size else None
+        self.output = _linear(weights, "output")
         self._known = np.zeros(0, dtype=bool)
         self._tables: list[Floats] = []
         self._resize(len(tokens))
@@ -122,12 +122,29 @@ class Network:
         pretrained[ids == 0] = 0.0  # padding is no word
         return np.concatenate([pretrained, trained], axis=1)
 
-    def logits(self, packed: Packed, *, traces: list[list[Trace]] | None = None) -> Floats:
-        """Return (B, C) logits; `traces[layer][direction]` are filled, if given."""
-        return self.head(self.pool(self.states(packed, traces=traces), packed))
+    def logits(self, packed: Packed) -> Floats:
+        """Return (B, C) logits."""
+        return self.head(self.pool(self.states(packed), packed))
 
-    def states(self, packed: Packed, *, traces: list[list[Trace]] | None = None) -> Floats:
-        """Return (S, dirs · H): the top layer's state after every token."""
+    def rows(self, ids: npt.NDArray[np.int64]) -> list[Floats]:
+        """Return the first layer's folded W x + b of words met before, (n, GH) a direction."""
+        return [table[ids] for table in self._tables]
+
+    def states(
+        self,
+        packed: Packed,
+        *,
+        traces: list[list[Trace]] | None = None,
+        tables: Sequence[Floats] | None = None,
+    ) -> Floats:
+        """Return (S, dirs · H): the top layer's state after every token.
+
+        Parameters
+        ----------
+        traces : `traces[layer][direction]` are filled, if given
+        tables : what `packed.token_ids` are rows of, a table a direction; by default the words'
+        """
+        tables = self._tables if tables is None else tables
         below = np.empty((0, 0), np.float32)
         for number, layer in enumerate(self.layers):
             steps = packed
@@ -139,7 +156,7 @@ class Network:
                 )  # fmt: skip
             outputs = []
             for d, direction in enumerate(layer):
-                table = below @ direction.inputs + direction.bias if number else self._tables[d]
+                table = below @ direction.inputs + direction.bias if number else tables[d]
                 trace = traces[number][d] if traces is not None else None
                 outputs.append(self._run(direction, table, steps, trace))
             below = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
@@ -179,9 +196,9 @@ class Network:
 
     def head(self, pooled: Floats) -> Floats:
         """Return logits (B, C) of pooled states (B, F)."""
-        if self._dense is not None:
-            pooled = np.maximum(pooled @ self._dense[0] + self._dense[1], 0.0)
-        result: Floats = pooled @ self._output[0] + self._output[1]
+        if self.dense is not None:
+            pooled = np.maximum(pooled @ self.dense[0] + self.dense[1], 0.0)
+        result: Floats = pooled @ self.output[0] + self.output[1]
         return result
 
 

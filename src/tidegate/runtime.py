@@ -32,7 +32,8 @@ from tidegate.vocabulary import MAX_OPEN_WORDS, PAD_ID, Encoder, Vocabulary
 from tidegate.workers import Workers, serve
 
 Probabilities = npt.NDArray[np.float64]
-CHUNK_MESSAGES = 512  # side by side in the engine
+CHUNK_VALUES = 98_304  # of a step's gates, side by side in the engine: what a core's cache holds
+CHUNK_TOKENS = 131_072  # of a chunk at most, for messages of many tokens
 BLOCK_MESSAGES = 2048  # sorted by length together; what a helper is given at a time
 HELP_BLOCKS = 4  # in a call before helpers are started for it
 
@@ -182,10 +183,14 @@ class Predictor:
         order = sorted(range(len(id_lists)), key=lambda i: -len(id_lists[i]))
         flat = np.fromiter(chain([PAD_ID], *id_lists), np.int64)
         self.network.learn_words(flat, self.encoder.new_words)
+        size = max(CHUNK_VALUES // (4 * self.bundle.config.network.hidden_size), 32)
+        start = 0
         with one_thread():
-            for start in range(0, len(order), CHUNK_MESSAGES):
-                rows = order[start : start + CHUNK_MESSAGES]
+            while start < len(order):
+                longest = max(len(id_lists[order[start]]), 1)
+                rows = order[start : start + max(min(size, CHUNK_TOKENS // longest), 1)]
                 logits[rows] = self.network.logits(self.packed([id_lists[i] for i in rows]))
+                start += len(rows)
         return logits
 
 

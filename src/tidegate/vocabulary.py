@@ -103,6 +103,11 @@ class Encoder:
         self._ids = _Ids(vocabulary, open_words=open_words)
 
     @property
+    def open_words(self) -> bool:
+        """Whether words out of vocabulary are read by their pieces."""
+        return self._ids.open_words
+
+    @property
     def new_words(self) -> list[str]:
         """Words met out of vocabulary that were given ids, in id order."""
         return self._ids.new_words
