@@ -137,6 +137,7 @@ CONTESTANTS: dict[str, tuple[Callable[[Path], Answer], str]] = {
     "lesson in tidegate, real tokens": (lesson_without_padding, "lesson"),
 }
 
+
 def cold_starts(folder: str, text: str, runs: int = 5) -> dict[str, tuple[float, float]]:
     """Return median seconds and megabytes of each contestant's one-shot command.
 

@@ -102,7 +102,7 @@ def _along_the_line(
     alphas = np.concatenate([points, np.array([0.0, 1.0], np.float32)])  # (M + 2,)
     n_tokens, n_lines = len(rows[0]), len(alphas)
     packed = Packed(
-        token_ids=np.arange(n_tokens * n_lines),
+        token_ids=None,
         counts=np.full(n_tokens, n_lines),
         offsets=np.arange(n_tokens + 1) * n_lines,
         lengths=np.full(n_lines, n_tokens),

@@ -33,13 +33,13 @@ class Packed:
 
     Attributes
     ----------
-    token_ids : (S,) step after step
+    token_ids : (S,) step after step; None where each token has a row of its own, in this order
     counts : (T,) messages still running at each step, never growing
     offsets : (T + 1,) where each step starts in `token_ids`
     lengths : (B,) descending
     """
 
-    token_ids: Ints
+    token_ids: Ints | None
     counts: Ints
     offsets: Ints
     lengths: Ints
@@ -70,6 +70,30 @@ def pack(batch: Batch) -> Packed:
         counts=counts,
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         lengths=batch.lengths,
+    )
+
+
+def pack_flat(flat: Ints, starts: Ints, lengths: Ints) -> Packed:
+    """Cut messages that lie one after the other in one array into time steps.
+
+    Parameters
+    ----------
+    flat : the ids of all messages
+    starts, lengths : (B,) where each begins, and its tokens, descending
+
+    Examples
+    --------
+    >>> pack_flat(np.array([7, 5, 6]), np.array([1, 0]), np.array([2, 1])).token_ids.tolist()
+    [5, 7, 6]
+    """
+    steps = np.arange(lengths[0])
+    running = steps[:, None] < lengths  # (T, B)
+    counts = running.sum(axis=1, dtype=np.int64)
+    return Packed(
+        token_ids=flat[(starts + steps[:, None])[running]],
+        counts=counts,
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        lengths=lengths,
     )
 
 

@@ -56,12 +56,13 @@ def gru_layer(
 def _run(table: Floats, packed: Packed, step: Step, *, units: int, reverse: bool) -> Floats:
     """Carry one hidden state through the steps; messages drop off, or join, at the end."""
     counts, offsets = packed.counts.tolist(), packed.offsets.tolist()
-    out = np.empty((len(packed.token_ids), units), np.float32)
+    out = np.empty((offsets[-1], units), np.float32)
     h = np.zeros((counts[0], units), np.float32)
     steps = range(len(counts))
     for t in reversed(steps) if reverse else steps:
         n, start = counts[t], offsets[t]
-        x = table[packed.token_ids[start : start + n]]
+        rows = slice(start, start + n)
+        x = table[rows if packed.token_ids is None else packed.token_ids[rows]]
         h[:n] = step(x, h[:n])
         out[start : start + n] = h[:n]
     return out

@@ -103,7 +103,7 @@ def lstm_layer(
     ----------
     table : (V, 4H) folded W x + b of every token id
     recurrent : (H, 4H) folded U, transposed
-    packed : the messages; `packed.token_ids` are rows of `table`
+    packed : the messages; `packed.token_ids` are rows of `table`, or its rows are the tokens
     reverse : read from each message's last token to its first
     trace : filled with every gate and state, if given
 
@@ -124,23 +124,24 @@ def lstm_layer(
     """
     units = recurrent.shape[0]
     counts, offsets = packed.counts.tolist(), packed.offsets.tolist()
-    h = np.empty((len(packed.token_ids), units), np.float32)
+    ids = packed.token_ids
+    h = np.empty((offsets[-1], units), np.float32)
     cell = _Cell(counts[0], units)
     steps = range(len(counts))
     before: Floats | None = None
     for t in reversed(steps) if reverse else steps:
         n, start = counts[t], offsets[t]
         cell.resize(n)
-        table.take(packed.token_ids[start : start + n], axis=0, out=cell.z, mode="clip")
+        x = cell.z if ids is not None else table[start : start + n]
+        if ids is not None:
+            table.take(ids[start : start + n], axis=0, out=x, mode="clip")
+        # Going forward, messages that have ended drop off the end; going backward, those that
+        # start here have no state yet. Either way the leading rows are the ones that go on.
+        m = 0 if before is None else min(n, len(before))
         if before is not None:
-            # Going forward, messages that have ended drop off the end; going backward, those that
-            # start here have no state yet. Either way the leading rows are the ones that go on.
-            m = len(before)
-            if m == n:
-                cell.z += before.dot(recurrent, out=cell.u)
-            else:
-                m = min(n, m)
-                cell.z[:m] += before[:m].dot(recurrent, out=cell.u[:m])
+            np.add(x[:m], before[:m].dot(recurrent, out=cell.u[:m]), out=cell.z[:m])
+        if ids is None:
+            cell.z[m:] = x[m:]
         before = h[start : start + n]
         cell.step(before, trace)
     return h

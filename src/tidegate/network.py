@@ -13,7 +13,7 @@ B messages, S tokens in all, E values of a word, H units, G gates, C outputs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -149,14 +149,10 @@ class Network:
         for number, layer in enumerate(self.layers):
             steps = packed
             if number:
-                rows = np.arange(len(packed.token_ids))
-                steps = Packed(
-                    token_ids=rows, counts=packed.counts,
-                    offsets=packed.offsets, lengths=packed.lengths,
-                )  # fmt: skip
+                steps = replace(packed, token_ids=None)
             outputs = []
             for d, direction in enumerate(layer):
-                table = below @ direction.inputs + direction.bias if number else tables[d]
+                table = _table(below, direction) if number else tables[d]
                 trace = traces[number][d] if traces is not None else None
                 outputs.append(self._run(direction, table, steps, trace))
             below = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
@@ -200,6 +196,13 @@ class Network:
             pooled = np.maximum(pooled @ self.dense[0] + self.dense[1], 0.0)
         result: Floats = pooled @ self.output[0] + self.output[1]
         return result
+
+
+def _table(below: Floats, direction: Direction) -> Floats:
+    """Return W x + b of the layer below's states (S, F): (S, GH)."""
+    table: Floats = below @ direction.inputs
+    table += direction.bias
+    return table
 
 
 def _directions(config: NetworkConfig) -> list[bool]:

@@ -10,16 +10,19 @@ in the order they were first seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from tidegate.config import TextConfig
-from tidegate.preprocessing import make_tokenizer
+from tidegate.preprocessing import SurfaceTokenizer, make_tokenizer
 
 PAD, UNK = "<pad>", "<unk>"
 PAD_ID, UNK_ID = 0, 1
 DROPPED = -1
 MAX_OPEN_WORDS = 100_000
+MAX_CACHED_SURFACES = 200_000  # about 40 MB
+MAX_SURFACE_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,24 @@ class _Ids(dict[str, int]):
         return number
 
 
+class _SurfaceIds(dict[str, tuple[int, ...]]):
+    """Surface word → its tokens' ids, so that a message met in part before is only looked up."""
+
+    def __init__(self, tokenizer: SurfaceTokenizer, ids: _Ids) -> None:
+        super().__init__()
+        self.read, self.ids = tokenizer.read, ids
+
+    def __missing__(self, surface: str) -> tuple[int, ...]:
+        found = map(self.ids.__getitem__, self.read(surface))
+        ids = tuple(i for i in found if i != DROPPED)
+        # Long numbers never end, and are read faster than other words.
+        if len(surface) < 5 or (len(surface) <= MAX_SURFACE_CHARACTERS and not surface.isdigit()):
+            if len(self) >= MAX_CACHED_SURFACES:
+                self.clear()
+            self[surface] = ids
+        return ids
+
+
 class Encoder:
     """Texts to id lists.
 
@@ -101,6 +122,13 @@ class Encoder:
         self.tokenizer = make_tokenizer(config)
         self.limit = length or config.max_tokens or None
         self._ids = _Ids(vocabulary, open_words=open_words)
+        self._surfaces = self._new_surfaces()
+
+    def _new_surfaces(self) -> tuple[Callable[[str], list[str]], _SurfaceIds] | None:
+        """Return what cuts a text into surface words, and their ids, if the tokeniser does so."""
+        if not isinstance(self.tokenizer, SurfaceTokenizer):
+            return None
+        return self.tokenizer.surfaces, _SurfaceIds(self.tokenizer, self._ids)
 
     @property
     def open_words(self) -> bool:
@@ -115,10 +143,15 @@ class Encoder:
     def forget_new_words(self) -> None:
         """Take back the ids of words out of vocabulary (their number is bounded by the caller)."""
         self._ids = _Ids(self.vocabulary, open_words=self._ids.open_words)
+        self._surfaces = self._new_surfaces()
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of one message."""
-        return self.encode_tokens(self.tokenizer(text))
+        if self._surfaces is None:
+            return self.encode_tokens(self.tokenizer(text))
+        cut, ids = self._surfaces
+        found = list(chain.from_iterable(map(ids.__getitem__, cut(text))))
+        return found[: self.limit] or [PAD_ID]
 
     def encode_tokens(self, tokens: list[str]) -> list[int]:
         """Return the ids of tokens: those out of vocabulary replaced or dropped, the rest cut."""

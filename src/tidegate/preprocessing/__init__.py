@@ -6,12 +6,12 @@ vocabularies or models.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tidegate.config import TextConfig
 from tidegate.preprocessing.spans import TokenSpan
 
-__all__ = ["TextTokenizer", "TokenSpan", "make_tokenizer"]
+__all__ = ["SurfaceTokenizer", "TextTokenizer", "TokenSpan", "make_tokenizer"]
 
 
 class TextTokenizer(Protocol):
@@ -22,6 +22,17 @@ class TextTokenizer(Protocol):
 
     def spans(self, text: str) -> list[TokenSpan]:
         """Return the same tokens with their place in the text, and what was dropped, and why."""
+
+
+@runtime_checkable
+class SurfaceTokenizer(TextTokenizer, Protocol):
+    """A tokeniser that reads what stands between white space piece by piece."""
+
+    def surfaces(self, text: str) -> list[str]:
+        """Return a message's surface words."""
+
+    def read(self, surface: str) -> tuple[str, ...]:
+        """Return the tokens of one of them."""
 
 
 def make_tokenizer(config: TextConfig) -> TextTokenizer:

@@ -336,7 +336,7 @@ class _Words(dict[str, tuple[str, ...]]):
 
     def __missing__(self, surface: str) -> tuple[str, ...]:
         tokens = _tokens_of(surface)
-        if len(surface) <= MAX_TOKEN_CHARACTERS and not surface.isdigit():  # numbers never end
+        if len(surface) < 5 or (len(surface) <= MAX_TOKEN_CHARACTERS and not surface.isdigit()):
             if len(self) >= MAX_CACHED_WORDS:
                 self.clear()
             self[surface] = tokens
@@ -346,10 +346,7 @@ class _Words(dict[str, tuple[str, ...]]):
 class TweetTokenizer:
     """Split short messages of any language into the tokens that the default model reads.
 
-    Calling it gives the tokens; `spans` gives the same tokens with their place in the text as it
-    was typed, and what was dropped. It never raises on a string and never gives an empty token.
-    It remembers surface words, so keep one instance for many messages; a pickled one travels
-    without that memory.
+    Calling it gives them, `spans` also their place in the text. Keep one: it remembers words.
 
     Examples
     --------
@@ -360,21 +357,24 @@ class TweetTokenizer:
     [('fire', 0, 4), ('&', 5, 10), ('ca', 12, 14), ('fire', 14, 18)]
     """
 
-    __slots__ = ("_read", "_words")
+    __slots__ = ("_words",)
+    read = staticmethod(_tokens_of)  # the tokens of one surface word, not remembered
 
     def __init__(self) -> None:
         self._words = _Words()
-        self._read = self._words.__getitem__
 
     def __reduce__(self) -> tuple[type[TweetTokenizer], tuple[()]]:
         return (TweetTokenizer, ())
 
     def __call__(self, text: str) -> list[str]:
         """Return the tokens of `text`, in order."""
+        return list(chain.from_iterable(map(self._words.__getitem__, self.surfaces(text))))
+
+    def surfaces(self, text: str) -> list[str]:
+        """Return what stands between white space, repaired; `read` gives each one's tokens."""
         if not text.isascii():
-            # On the whole text: half of a mangled character may look like white space.
-            text = _MOJIBAKE.sub(_unmangled, text)
-        return list(chain.from_iterable(map(self._read, text.split())))
+            text = _MOJIBAKE.sub(_unmangled, text)  # whole: half of one may look like white space
+        return text.split()
 
     def spans(self, text: str) -> list[TokenSpan]:
         """Return the tokens of `text` with their place in it, and what the model does not read.
