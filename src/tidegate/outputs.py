@@ -145,6 +145,19 @@ def beside(path: Path, *, folder: Path | None = None) -> Iterator[IO[bytes]]:
         Path(name).unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    DataError
+        It cannot be written there.
+    """
+    check_place(path)
+    with beside(path) as stream:
+        stream.write(text.encode("utf-8", "replace"))
+
+
 def check_place(path: Path) -> None:
     """Raise a `DataError` unless a file can be written there."""
     if path.is_dir():

@@ -153,13 +153,20 @@ class Walk:
         """The tokens read, one for each row of the arrays."""
         return [self.tokens[k] for k in self.read]
 
-    def to_dict(self, *, pre_activations: bool = True) -> dict[str, Any]:
+    def to_dict(
+        self, *, pre_activations: bool = True, max_values: int = MAX_VALUES
+    ) -> dict[str, Any]:
         """Return the walk as JSON-ready values; `docs/reference/walk.md` describes them.
 
-        A long message's gates are given for some tokens only, those that contributed most among
-        them: `shown` lists the rows, and `notices` says so. The rest stays whole.
+        Parameters
+        ----------
+        pre_activations : give `z` too
+        max_values : of gates and states at most. A long message's are given for some tokens only,
+            those that contributed most among them: `shown` lists the rows, and `notices` says so.
         """
-        shown, notices = self._shown(pre_activations=pre_activations)
+        arrays = len(_ARRAYS) + 4 * pre_activations
+        a_token = sum(arrays * d.h.shape[1] for d in self.directions)
+        shown, notices = self._shown(max(max_values // a_token, 4))
         text = self.text
         if len(text) > MAX_TEXT:
             notices.append(f"the text's first {MAX_TEXT} of {len(text)} characters are shown")
@@ -188,12 +195,9 @@ class Walk:
             "notices": notices,
         }
 
-    def _shown(self, *, pre_activations: bool) -> tuple[npt.NDArray[np.int64], list[str]]:
-        """Return the rows whose gates the JSON holds, and the notices."""
+    def _shown(self, most: int) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """Return the rows whose gates the JSON holds, so many at most, and the notices."""
         n_tokens = len(self.read)
-        arrays = len(_ARRAYS) + 4 * pre_activations
-        a_token = sum(arrays * d.h.shape[1] for d in self.directions)
-        most = max(MAX_VALUES // a_token, 4)
         if n_tokens <= most:
             return np.arange(n_tokens), list(self.notices)
         order = np.argsort(-np.abs(self.contributions), kind="stable")

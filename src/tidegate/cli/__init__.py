@@ -15,7 +15,7 @@ import warnings
 
 import typer
 
-from tidegate.cli import exporting, inspecting, predicting, training
+from tidegate.cli import exporting, inspecting, predicting, training, walking
 from tidegate.cli.printing import say
 from tidegate.errors import ParityError, TidegateError
 from tidegate.version import VERSION
@@ -32,6 +32,7 @@ app.command("demo")(training.demo)
 app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
 app.command("predict")(predicting.predict)
+app.command("walk")(walking.walk)
 app.command("export")(exporting.export)
 app.command("inspect")(inspecting.inspect)
 app.command("check")(inspecting.check)

@@ -1,0 +1,52 @@
+// Elements, and numbers as they are shown. Text always becomes text nodes, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+export function el(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+export function svg(name, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+export function shown(value, digits = 3) {
+  return value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
+}
+
+export function withSign(value, digits = 3) {
+  if (value === null || value === undefined) return "–";
+  return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
+}
+
+export function percent(value) {
+  return value === null || value === undefined ? "–" : `${Math.round(100 * value)} %`;
+}
+
+// A strength in [0, 1] as one of the page's two colours, blue for plus and orange for minus.
+export function tint(value, largest) {
+  const strength = largest > 0 ? Math.min(Math.abs(value) / largest, 1) : 0;
+  const hue = value < 0 ? "var(--minus)" : "var(--plus)";
+  return `color-mix(in srgb, ${hue} ${Math.round(62 * strength)}%, transparent)`;
+}
+
+// A table whose cells are text or nodes.
+export function table(caption, head, rows) {
+  return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+    el("table", {},
+      el("caption", {}, caption),
+      el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, rows.map((cells) =>
+        el("tr", {}, cells.map((cell, k) =>
+          k === 0 ? el("th", { scope: "row" }, cell) : el("td", {}, cell)))))));
+}
