@@ -64,3 +64,17 @@ def tiny_bundle(seed: int = 0, kind: str = "binary", **settings: object) -> Bund
 def messages() -> Iterator[list[str]]:
     rng = np.random.default_rng(7)
     yield [" ".join(rng.choice(WORDS, size=rng.integers(0, 20))) for _ in range(200)]
+
+
+@pytest.fixture
+def browser() -> Iterator[object]:
+    """Debian's chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("no chromium on this machine")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=str(chromium), args=flags)
+        yield found
+        found.close()

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,19 +122,6 @@ def test_thresholds_never_see_the_held_back_rows() -> None:
     one = train(data, config, rows=rows).bundle
     other = train(replace(data, targets=flipped), config, rows=rows).bundle
     assert (one.thresholds, one.temperature) == (other.thresholds, other.temperature)
-
-
-@pytest.fixture
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = next((p for p in map(Path, ("/usr/bin/chromium",)) if p.exists()), None)
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=str(chromium), args=flags)
-        yield found
-        found.close()
 
 
 def test_the_page_opens_in_a_browser_without_the_network(browser: object, tmp_path: Path) -> None:

@@ -85,7 +85,11 @@ def _show(found: Walk, *, token: str | None, unit: int | None, layer: str) -> No
         *_steps(found, direction, row, chosen),
     ):
         console.print(part, soft_wrap=False)
-    for notice in found.notices:
+    n_tokens, n_lines = len(found.read), len(_lines(found, row))
+    notices = list(found.notices)
+    if n_lines == _MOST_LINES < n_tokens:
+        notices.append(f"of {n_tokens} tokens those {n_lines} are listed that contributed most")
+    for notice in notices:
         console.print(f"Note: {notice}.", style="dim", markup=False)
 
 

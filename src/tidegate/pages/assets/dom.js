@@ -37,7 +37,7 @@ export function percent(value) {
 export function tint(value, largest) {
   const strength = largest > 0 ? Math.min(Math.abs(value) / largest, 1) : 0;
   const hue = value < 0 ? "var(--minus)" : "var(--plus)";
-  return `color-mix(in srgb, ${hue} ${Math.round(62 * strength)}%, transparent)`;
+  return `color-mix(in srgb, ${hue} calc(${strength.toFixed(2)} * var(--most)), transparent)`;
 }
 
 // A table whose cells are text or nodes.
