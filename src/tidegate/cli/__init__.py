@@ -15,7 +15,7 @@ import warnings
 
 import typer
 
-from tidegate.cli import exporting, inspecting, predicting, training, walking
+from tidegate.cli import exporting, inspecting, predicting, remembering, training, walking
 from tidegate.cli.printing import say
 from tidegate.errors import ParityError, TidegateError
 from tidegate.version import VERSION
@@ -33,6 +33,7 @@ app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
 app.command("predict")(predicting.predict)
 app.command("walk")(walking.walk)
+app.command("memory")(remembering.memory)
 app.command("export")(exporting.export)
 app.command("inspect")(inspecting.inspect)
 app.command("check")(inspecting.check)

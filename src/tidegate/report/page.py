@@ -6,7 +6,6 @@ Each plot has its table as a twin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -15,36 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.calibration import decide
+from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
 from tidegate.training.score import Scored
 
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1d2330;--soft:#5b6474;--page:#fff;--card:#f5f7fa;
---line:#d9dee6;--h1:#0072b2;--h2:#d55e00;--h3:#009e73}
-@media (prefers-color-scheme:dark){:root{--ink:#e8ebf0;--soft:#a3adbd;--page:#14181f;--card:#1d232d;
---line:#38414f;--h1:#56b4e9;--h2:#e69f00;--h3:#2bc49a}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:1080px;padding:2.5rem 1.25rem 4rem;
-background:var(--page);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
-h1{font-size:2rem;line-height:1.2;margin:0 0 .3rem;letter-spacing:-.02em}
-h2{font-size:1.25rem;margin:2.8rem 0 .6rem}p{max-width:70ch}.soft{color:var(--soft)}
-.verdict{background:var(--card);border-left:5px solid var(--h1);border-radius:6px;
-padding:1rem 1.25rem;font-size:1.1rem;margin:1.4rem 0}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:1.25rem}
-figure{margin:0;background:var(--card);border-radius:10px;padding:1rem}
-figcaption{font-weight:600;margin-bottom:.4rem}
-svg{width:100%;height:auto;font-size:10px}svg text{fill:var(--soft)}svg .grid{stroke:var(--line)}
-svg .aid{stroke:var(--soft);stroke-dasharray:4 4}
-svg polyline{fill:none;stroke-width:2}svg line.h1,svg polyline.h1{stroke:var(--h1)}
-svg line.h2,svg polyline.h2{stroke:var(--h2)}svg line.h3,svg polyline.h3{stroke:var(--h3)}
-svg circle.h1{fill:var(--h1)}svg circle.h2{fill:var(--h2)}svg circle.h3{fill:var(--h3)}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
-td .soft{white-space:nowrap;font-weight:400}
-th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
-tr.ours td{font-weight:600}details{margin-top:.5rem}summary{cursor:pointer;color:var(--soft)}
-td.text{overflow-wrap:anywhere;min-width:14rem;unicode-bidi:plaintext}
-@media print{body{max-width:none;padding:0}figure{break-inside:avoid}}
-"""
 _NAMES = {
     "accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1",
     "roc_auc": "ROC-AUC", "average_precision": "average precision", "log_loss": "log loss",
@@ -77,13 +50,7 @@ def report_page(scored: Scored, *, title: str) -> str:
         _mistakes(scored),
         *_doubtful(scored),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
-        + "\n".join(body)
-        + "</main></body></html>\n"
-    )
+    return document(title, body)
 
 
 def verdict(scored: Scored) -> str:
@@ -104,19 +71,6 @@ def verdict(scored: Scored) -> str:
     ).replace("%.", " %.")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, first: str = "") -> str:
-    """Return an HTML table of cells already safe to show; `first` is the first row's class."""
-    cells = "".join(f"<th scope=col>{name}</th>" for name in head)
-    lines = []
-    for k, row in enumerate(rows):
-        mark = f' class="{first}"' if first and k == 0 else ""
-        lines.append(f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
-    return (
-        f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(lines)}'
-        "</tbody></table></div>"
-    )
-
-
 def _number(value: float | None) -> str:
     return "–" if value is None or value != value else f"{value:.3f}"
 
@@ -134,13 +88,6 @@ def _scores(scored: Scored) -> str:
             cells.append(_number(s.value) + spread)
         rows.append(cells)
     return table(["", *(_NAMES[n] for n in names)], rows, first="ours")
-
-
-def _figure(caption: str, picture: str, twin: str) -> str:
-    return (
-        f"<figure><figcaption>{caption}</figcaption>{picture}"
-        f"<details><summary>as a table</summary>{twin}</details></figure>"
-    )
 
 
 def _decisions(scored: Scored) -> list[str]:
@@ -163,7 +110,7 @@ def _decisions(scored: Scored) -> list[str]:
     )  # fmt: skip
     rows = [[f"{m:.3f}", f"{o:.3f}", f"{c:,}"] for m, o, c in bins]
     parts = [
-        _figure(
+        figure(
             "Does 0.8 mean 80 %? On the diagonal, yes",
             plot(axes, [line]),
             table(["stated", "came true", "messages"], rows),
@@ -202,8 +149,8 @@ def _curves(scored: Scored) -> list[str]:
     roc_axes = Axes(title="ROC curve", x_name="false alarm rate", y_name="recall", diagonal=True)
     pr_axes = Axes(title="Precision and recall", x_name="recall", y_name="precision")
     return [
-        _figure("Recall against false alarms", plot(roc_axes, roc), twin),
-        _figure("Precision against recall", plot(pr_axes, pr), twin),
+        figure("Recall against false alarms", plot(roc_axes, roc), twin),
+        figure("Precision against recall", plot(pr_axes, pr), twin),
     ]
 
 
@@ -226,7 +173,7 @@ def _learning(scored: Scored) -> list[str]:
         title="Accuracy after each epoch", x_name="epoch", y_name="accuracy",
         x=(1, max(epochs[-1], 2)), y=(max(0.0, lowest - 0.05), 1.0),
     )  # fmt: skip
-    return [_figure("Learning curves", plot(axes, series), twin)]
+    return [figure("Learning curves", plot(axes, series), twin)]
 
 
 def right(scored: Scored) -> npt.NDArray[np.float64]:
@@ -273,7 +220,7 @@ def _slices(scored: Scored) -> list[str]:
             dots=True, hue=3,
         )  # fmt: skip
         parts.append(
-            _figure(caption, plot(axes, [dots]), table([name, "messages", "share right"], rows))
+            figure(caption, plot(axes, [dots]), table([name, "messages", "share right"], rows))
         )
     return parts
 

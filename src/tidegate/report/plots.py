@@ -37,6 +37,7 @@ class Axes:
     x: tuple[float, float] = (0.0, 1.0)
     y: tuple[float, float] = (0.0, 1.0)
     diagonal: bool = False
+    legend: bool = True
 
 
 def plot(axes: Axes, series: Sequence[Series]) -> str:
@@ -52,7 +53,7 @@ def plot(axes: Axes, series: Sequence[Series]) -> str:
         parts.append(f'<line class="aid" x1="{x}" y1="{y}" x2="{x2}" y2="{y2}"/>')
     for one in series:
         parts += _series(axes, one)
-    parts += _legend(series)
+    parts += _legend(series) if axes.legend else []
     return "".join([*parts, "</svg>"])
 
 
@@ -75,7 +76,7 @@ def _grid(axes: Axes) -> list[str]:
         left, y = _place(axes, axes.x[0], y_value)
         parts.append(f'<line class="grid" x1="{left}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}"/>')
         parts.append(f'<text x="{left - 6}" y="{y + 3}" text-anchor="end">{y_value:.3g}</text>')
-        parts.append(f'<text x="{x}" y="{bottom + 14}" text-anchor="middle">{x_value:.3g}</text>')
+        parts.append(f'<text x="{x}" y="{bottom + 14}" text-anchor="middle">{x_value:.4g}</text>')
     middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
     parts.append(
         f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(axes.x_name)}</text>'
