@@ -3,8 +3,8 @@
 python scripts/draw_diagrams.py MODEL "a message" TOKEN UNIT docs/images
 
 Nine SVG files: the chain unrolled, the layer of a traditional network, the LSTM's cell, its cell
-state line, a gate, and the four steps. The steps carry the values of one unit at one token (both
-counted from 1) of the first layer's forward direction.
+state line, a gate, and the four steps. The steps carry the values of one unit at one token of the
+first layer's forward direction; tokens count from 1 and units from 0, as `tidegate walk` has them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ text{font:14px system-ui,sans-serif;fill:#1d2330}.soft{fill:#5b6474;font-size:12
 .wire{fill:none;stroke:#5b6474;stroke-width:2}.tip{fill:#5b6474}
 .body{fill:#eef2f7;stroke:#c9d1dc}.layer rect{fill:#f6d58a;stroke:#a9812b}.layer text{fill:#33270a}
 .point circle,.point rect{fill:#f7b5a3;stroke:#a8533b}.point text{fill:#401a10}
-.now .wire,.now.wire{stroke:#0072b2;stroke-width:3.5}.off{opacity:.28}.number{fill:#0072b2;font-weight:600}
+.now.wire{stroke:#0072b2;stroke-width:3.5}.off{opacity:.28}
+.number{fill:#0072b2;font-weight:600}
 @media (prefers-color-scheme:dark){text{fill:#e8ebf0}.soft{fill:#a3adbd}.wire{stroke:#a3adbd}
 .tip{fill:#a3adbd}.body{fill:#1d232d;stroke:#4a5566}.now.wire{stroke:#56b4e9}.number{fill:#56b4e9}}
 """
@@ -35,14 +36,14 @@ WIRES = (
     (2, "M290 270 V216"), (2, "M380 270 V216"), (2, "M290 184 V136 H364"), (2, "M380 184 V152"),
     (3, "M214 80 H366"), (3, "M380 122 V96"), (3, "M394 80 H740"),
     (4, "M500 270 V216"), (4, "M590 80 V112"), (4, "M590 144 V186"), (4, "M528 200 H574"),
-    (4, "M590 214 V270 H740"), (4, "M680 270 V24"),
+    (4, "M590 214 V270 H740"), (4, "M708 270 V24"),
 )  # fmt: skip
 POINTS = ((1, "×", 200, 80), (2, "×", 380, 136), (3, "+", 380, 80), (4, "×", 590, 200))
 READINGS = (
     (1, "c_before", "c₋₁", 24, 70), (1, "f", "f", 208, 160), (2, "i", "i", 298, 128),
     (2, "g", "C̃", 388, 174), (3, "kept", "f·c₋₁", 222, 70), (3, "new", "i·C̃", 388, 114),
     (3, "c", "c", 470, 70), (4, "squashed", "tanh c", 598, 168), (4, "o", "o", 508, 176),
-    (4, "h", "h", 690, 260),
+    (4, "h", "h", 640, 260),
 )  # fmt: skip
 
 
@@ -107,8 +108,8 @@ def unrolled(tokens: list[str]) -> str:
 def traditional() -> str:
     """Return the one layer of a traditional recurrent network."""
     parts = ['<rect class="body" x="70" y="50" width="240" height="150" rx="16"/>']
-    parts += [wire(p) for p in ("M14 170 H190", "M120 250 V172", "M190 170 V146")]
-    parts += [wire(p) for p in ("M190 114 V84 H366", "M270 84 V26"), ]  # fmt: skip
+    ways = ("M14 170 H190", "M120 250 V172", "M190 170 V146", "M190 114 V84 H366", "M270 84 V26")
+    parts += [wire(way) for way in ways]
     parts += [
         layer("tanh", 190, 130), words("h₋₁", 40, 160), words("x", 134, 246),
         words("h", 340, 76), words("one layer, one state, rewritten whole", 190, 276, "soft"),
@@ -133,7 +134,7 @@ def cell(title: str, *, step: int = 0, values: dict[str, float] | None = None) -
     parts.append(words("x", 128, 346, anchor="start"))
     for of, key, name, x, y in READINGS:
         if values is None or of <= step:
-            number = f" {values[key]:.2f}" if values else ""
+            number = f" {values[key]:.2f}".replace("-", "−") if values else ""
             kind = "number" if values and of == step else ""
             parts.append(words(name + number, x, y, kind, "start"))
     if step:
@@ -155,22 +156,24 @@ def gate() -> str:
     """Return a gate: a sigmoid layer and a pointwise product."""
     parts = [wire("M20 60 H126"), wire("M154 60 H270"), wire("M140 210 V168"), wire("M140 136 V76")]
     parts += [point("×", 140, 60), layer("σ", 140, 152), words("what arrives", 66, 44, "soft")]
-    parts += [words("what passes", 222, 44, "soft"), words("0: nothing … 1: all", 154, 112, "soft", "start")]  # fmt: skip
+    parts += [words("what passes", 222, 44, "soft")]
+    parts += [words("0: nothing … 1: all", 154, 112, "soft", "start")]
     return picture(300, 224, "A gate", parts)
 
 
 def readings(found: Walk, token: int, unit: int) -> dict[str, float]:
     """Return a unit's values at a token of the first layer's forward direction."""
-    one = found.layers[0].directions[0] if hasattr(found.layers[0], "directions") else found.layers[0]
-    get = {k: float(getattr(one, k)[token, unit]) for k in ("f", "i", "g", "o", "c_before", "c", "h")}
-    squashed = get["h"] / get["o"]
-    return get | {"kept": get["f"] * get["c_before"], "new": get["i"] * get["g"], "squashed": squashed}
+    one = found.directions[0]
+    names = ("f", "i", "g", "o", "c_before", "c", "h")
+    get = {name: float(getattr(one, name)[token, unit]) for name in names}
+    kept, new = get["f"] * get["c_before"], get["i"] * get["g"]
+    return get | {"kept": kept, "new": new, "squashed": get["h"] / get["o"]}
 
 
 if __name__ == "__main__":
     model, message, token, unit, folder = sys.argv[1:]
     found = walk(Predictor.load(model), message)
-    values = readings(found, int(token) - 1, int(unit) - 1)
+    values = readings(found, int(token) - 1, int(unit))
     seen = [t.token for t in found.read_tokens]
     drawn = {
         "unrolled": unrolled(seen[:6]), "rnn-layer": traditional(), "gate": gate(),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tidegate.lstm import Trace
 from tidegate.runtime import Predictor
+from tidegate.walk import walk
 
 ROWS = (
     ("forget gate", "f", "how much of the old cell state is kept"),
@@ -44,12 +44,10 @@ def strips(values: np.ndarray, top: int, *, signed: bool) -> list[str]:
 
 def draw(predictor: Predictor, text: str) -> str:
     """Return the SVG of a message's gates."""
-    tokens = predictor.encoder.tokenizer(text)
-    ids = predictor.encoder.encode(text)
-    probability = float(predictor.predict_proba([text])[0, -1])
-    traces = [[Trace() for _ in layer] for layer in predictor.network.layers]
-    predictor.network.logits(predictor.packed([ids]), traces=traces)
-    forward = traces[0][0]
+    found = walk(predictor, text)
+    tokens = [token.token for token in found.read_tokens]
+    probability = float(found.probabilities[found.label])
+    forward = found.directions[0]
     width = LEFT + len(tokens) * (CELL + 6) + 20
     height = TOP + len(ROWS) * (CELL + GAP) + 30
     parts = [
@@ -58,7 +56,7 @@ def draw(predictor: Predictor, text: str) -> str:
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
         f'<text x="20" y="34" font-size="18" fill="#222">“{escape(text)}”</text>',
         f'<text x="20" y="58" font-size="13" fill="#666">probability of label '
-        f"{escape(predictor.labels[-1])}: {probability:.2f}</text>",
+        f"{escape(found.labels[found.label])}: {probability:.2f}</text>",
     ]
     for t, token in enumerate(tokens):
         x = LEFT + t * (CELL + 6) + CELL / 2
@@ -69,7 +67,7 @@ def draw(predictor: Predictor, text: str) -> str:
         )
     for row, (name, key, meaning) in enumerate(ROWS):
         top = TOP + row * (CELL + GAP)
-        values = np.concatenate(getattr(forward, key))
+        values = getattr(forward, key)
         parts += strips(values, top, signed=key == "c")
         parts.append(
             f'<text x="20" y="{top + 26}" font-size="14" font-weight="600" fill="#222">{name}'

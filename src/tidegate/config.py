@@ -106,6 +106,14 @@ class TrainingConfig(_Section):
     clip_norm: float = setting(1.0, "largest norm of the gradient; 0: no clipping", at_least=0)
     label_smoothing: float = setting(0.1, "share of the label spread out", at_least=0, below=1)
     class_weights: Literal["none", "balanced"] = setting("none", "weight of each class in the loss")
+    teacher: Literal["none", "blend"] = setting("none", "whose soft labels are learned too")
+    teacher_folds: int = setting(
+        4, "folds in which a teacher labels what it has not seen", at_least=2
+    )
+    teacher_models: int = setting(3, "LSTMs of a blend, beside TF-IDF", at_least=1)
+    tfidf_share: float = setting(0.4, "weight of TF-IDF in a blend", at_least=0, below=1)
+    soft_share: float = setting(0.5, "weight of the teacher's label on a labelled row", at_least=0)
+    augment: int = setting(0, "texts made from each message for the teacher to label", at_least=0)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")
     threads: int = setting(1, "cores used to learn; 0: all, bytes may then vary", at_least=0)
     device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
@@ -288,7 +296,11 @@ MULTILABEL = Config(
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
 )  # fmt: skip
 
-PRESETS: dict[str, Config] = {"default": Config(), "lesson": LESSON, "multilabel": MULTILABEL}
+BEST = Config(training=TrainingConfig(teacher="blend", augment=10, label_smoothing=0.0))
+
+PRESETS: dict[str, Config] = {
+    "default": Config(), "best": BEST, "lesson": LESSON, "multilabel": MULTILABEL,
+}  # fmt: skip
 
 
 def preset(name: str, *, n_label_columns: int = 1) -> Config:

@@ -25,6 +25,20 @@ from tidegate.vocabulary import Encoder, Vocabulary
 Indices = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """What a student learns from in place of the rows' own labels.
+
+    Attributes
+    ----------
+    texts : n of them, the training rows' and texts made from them
+    targets : (n, C) the share of each label, binary too; multi-label: (n, L)
+    """
+
+    texts: tuple[str, ...]
+    targets: npt.NDArray[np.float32]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """Everything a network needs to learn from a dataset.
@@ -60,6 +74,16 @@ class Prepared:
             lengths=torch.from_numpy(self.batch.lengths[rows]).to(device),
             targets=torch.from_numpy(self.dataset.targets[rows]).to(device),
             weights=None if weights is None else torch.from_numpy(weights[rows]).to(device),
+        )
+
+    def taught(self, lessons: Lessons) -> Encoded:
+        """Return lessons as tensors on the config's device; words new to the encoder get ids."""
+        batch = pad([self.encoder.encode(text) for text in lessons.texts])
+        device = self.config.training.device
+        return Encoded(
+            token_ids=torch.from_numpy(batch.token_ids).to(device),
+            lengths=torch.from_numpy(batch.lengths).to(device),
+            targets=torch.from_numpy(lessons.targets).to(device),
         )
 
     def fingerprint(self) -> str:

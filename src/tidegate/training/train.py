@@ -22,10 +22,11 @@ from tidegate.dataset import Dataset, grouped_folds
 from tidegate.dataset import split as split_rows
 from tidegate.errors import ConfigError
 from tidegate.runtime import Predictor
+from tidegate.training.blend import blend_lessons
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
-from tidegate.training.prepare import Indices, Prepared, prepare
+from tidegate.training.prepare import Indices, Lessons, Prepared, prepare
 
 Weights = npt.NDArray[np.float32]
 
@@ -62,6 +63,7 @@ def train(
     rows: tuple[Indices, Indices] | None = None,
     sample_weight: Weights | None = None,
     on_prepared: Callable[[Prepared], None] = lambda prepared: None,
+    on_stage: Callable[[str], None] = lambda line: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
     """Split, read, train, and export.
@@ -70,7 +72,8 @@ def train(
     ----------
     rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
     sample_weight : (N,) how much each row counts in the loss
-    on_prepared, on_epoch : called with the prepared rows, and after each epoch
+    on_prepared, on_stage, on_epoch : called with the prepared rows, with a line for each stage of a
+        teacher's work, and after each epoch
 
     Raises
     ------
@@ -86,19 +89,31 @@ def train(
     prepared = prepare(dataset, config, train=kept, test=test_rows)
     on_prepared(prepared)
     with _threads(config.training.threads):
-        return _trained(prepared, validation, sample_weight, on_epoch=on_epoch)
+        lessons = None
+        if config.training.teacher != "none":
+            lessons = blend_lessons(
+                dataset, config, kept, learn=_member, avoided=test_rows, on_stage=on_stage
+            )
+        return _trained(prepared, validation, sample_weight, lessons, on_epoch=on_epoch)
+
+
+def _member(dataset: Dataset, config: Config, rows: Indices) -> Predictor:
+    """Train one LSTM of a teacher."""
+    prepared = prepare(dataset, config, train=rows, test=rows[:0])
+    return Predictor(_trained(prepared, rows[:0], None, None, on_epoch=lambda epoch: None).bundle)
 
 
 def _trained(
     prepared: Prepared,
     validation: Indices,
     sample_weight: Weights | None,
+    lessons: Lessons | None,
     *,
     on_epoch: Callable[[Epoch], None],
 ) -> Trained:
     """Fit, export, and choose thresholds; count what random initial states would change."""
     test_rows = prepared.test_rows
-    model, history = _fit(prepared, sample_weight, on_epoch=on_epoch)
+    model, history = _fit(prepared, sample_weight, lessons, on_epoch=on_epoch)
     random_logits = None
     if model.random_states and len(test_rows):
         random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
@@ -124,10 +139,18 @@ def _hold_back(dataset: Dataset, config: Config, rows: Indices) -> tuple[Indices
 
 
 def _fit(
-    prepared: Prepared, sample_weight: Weights | None, *, on_epoch: Callable[[Epoch], None]
+    prepared: Prepared,
+    sample_weight: Weights | None,
+    lessons: Lessons | None,
+    *,
+    on_epoch: Callable[[Epoch], None],
 ) -> tuple[MessageNet, list[Epoch]]:
     """Build the network and train it, random numbers drawn from the config's seed alone."""
     config, dataset = prepared.config, prepared.dataset
+    if lessons is not None:
+        learned = prepared.taught(lessons)  # before the vectors: it may meet new words
+    else:
+        learned = prepared.encoded(prepared.train_rows, sample_weight)
     vectors = None
     if prepared.pretrained is not None:
         rows = prepared.pretrained.rows(prepared.words)
@@ -143,7 +166,7 @@ def _fit(
         ).to(config.training.device)
         history = fit(
             model,
-            prepared.encoded(prepared.train_rows, sample_weight),
+            learned,
             config.training,
             kind=dataset.kind,
             watched=prepared.encoded(prepared.test_rows),
