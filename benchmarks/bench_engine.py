@@ -72,7 +72,8 @@ def learn(data: Dataset, rows: Any, folder: Path) -> dict[str, float]:
     def fit_preset(name: str) -> None:
         train(data, preset(name), rows=rows).bundle.save(folder / name)
 
-    seconds = {}
+    kept = folder / "seconds.json"
+    seconds = json.loads(kept.read_text()) if kept.exists() else {}
     for target, work in (
         ("tfidf.joblib", fit_tfidf), ("fasttext.bin", fit_fasttext),
         ("default", lambda: fit_preset("default")), ("lesson", lambda: fit_preset("lesson")),
@@ -80,6 +81,7 @@ def learn(data: Dataset, rows: Any, folder: Path) -> dict[str, float]:
         if not (folder / target).exists():
             seconds[target] = timed(work)
             print(f"{target}: {seconds[target]:.1f} s", flush=True)
+    kept.write_text(json.dumps(seconds))
     bundle = Bundle.load(folder / "default")
     export_onnx(bundle, folder / "default.onnx")
     export_onnx(bundle, folder / "int8.onnx", int8=True)

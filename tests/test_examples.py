@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.cli import main
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -30,3 +32,15 @@ def test_a_notebook_runs_and_says_what_it_said(path: Path, tmp_path: Path) -> No
         assert len(said) == len(stored)
     assert "residual: 0.0" in done.stdout
     assert "c: token 1 [ 0.6708 -0.3808], token 2 [0.2338 0.0945]" in done.stdout
+
+
+def test_the_demo_trains_predicts_walks_and_writes_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "-o", str(tmp_path / "model")]) == 0
+    said = capsys.readouterr().out
+    assert "1 (0." in said and "people still inside" in said
+    assert "4  Decide what to output." in said
+    assert (tmp_path / "model" / "report.html").exists()
+    assert (tmp_path / "model-walk.html").stat().st_size < 1_000_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model-walk.html"]

@@ -105,9 +105,13 @@ def demo(
         Path | None, typer.Option("--output", "-o", help="Keep the bundle in this directory.")
     ] = None,
 ) -> None:
-    """Train on the embedded sample, evaluate, predict: the whole tool in a minute."""
+    """Train on the embedded sample, evaluate, predict, walk: the whole tool in a minute."""
+    from tidegate.cli.walking import show
     from tidegate.config import preset
+    from tidegate.outputs import write_text
+    from tidegate.pages import walk_page
     from tidegate.runtime import Predictor
+    from tidegate.walk import walk
 
     with (
         as_file(files("tidegate") / "sample" / "messages.csv") as sample,
@@ -127,3 +131,10 @@ def demo(
         for text, row in zip(texts, predictor.predict_proba(texts), strict=True):
             best = int(row.argmax())
             put(f"  {predictor.labels[best]} ({row[best]:.2f})  {text}")
+        put("", "and what its gates did while it read the second:", "")
+        sky, house = (walk(predictor, text) for text in texts[:2])
+        show(house)
+        if output is not None:
+            page = output.with_name(f"{output.name}-walk.html")
+            write_text(page, walk_page([house, sky], title=output.name))
+            put("", f"open {page} in a browser to walk it gate by gate")

@@ -64,10 +64,12 @@ def walk(
     if as_json:
         put(json.dumps(found.to_dict(), ensure_ascii=False))
     elif html is None:
-        _show(found, token=token, unit=unit, layer=layer)
+        show(found, token=token, unit=unit, layer=layer)
 
 
-def _show(found: Walk, *, token: str | None, unit: int | None, layer: str) -> None:
+def show(
+    found: Walk, *, token: str | None = None, unit: int | None = None, layer: str = "1"
+) -> None:
     """Print the message, the path of the probability and one token's four steps."""
     from rich.console import Console
 

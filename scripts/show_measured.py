@@ -1,0 +1,125 @@
+"""Put what the engine's benchmark measured into the README: its table, and a picture.
+
+python scripts/show_measured.py           writes both
+python scripts/show_measured.py --check   says whether they are those of benchmarks/results
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
+PICTURE = ROOT / "docs" / "images" / "engine.svg"
+START, END = "<!-- engine: start -->", "<!-- engine: end -->"
+HEAD = ("", "accuracy", "bulk, per s", "one, p50", "one, p99", "from a shell", "memory", "on disk")
+STYLE = """
+text{font:13px system-ui,sans-serif;fill:#1d2330}.soft{fill:#5b6474;font-size:11px}
+.line{stroke:#d9dee6}.curve{fill:none;stroke:#0072b2;stroke-width:2}.ours{fill:#0072b2}.other{fill:#9aa5b4}
+@media (prefers-color-scheme:dark){text{fill:#e8ebf0}.soft{fill:#a3adbd}.line{stroke:#38414f}
+.curve{stroke:#56b4e9}.ours{fill:#56b4e9}.other{fill:#5b6778}}
+"""
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the contestants as a Markdown table, the fastest first."""
+    rows = sorted(found["table"].items(), key=lambda item: -item[1]["bulk_per_s"])
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    for name, one in rows:
+        shown = f"**{name}**" if name.startswith("tidegate") else name
+        cells = (
+            shown, f"{one['accuracy']:.3f}", f"{one['bulk_per_s']:,.0f}", micro(one["p50_us"]),
+            micro(one["p99_us"]), f"{one['one_shot_s']:.2f} s", f"{one['memory_mb']:.0f} MB",
+            f"{one['size_mb']:.1f} MB",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def micro(microseconds: float) -> str:
+    """Return a time in the unit that fits it."""
+    if microseconds >= 1000:
+        return f"{microseconds / 1000:.1f} ms"
+    return f"{microseconds:.0f} µs"
+
+
+def picture(found: dict[str, Any]) -> str:
+    """Return bars of the bulk rates, and how rates fall with length and hidden size."""
+    rows = sorted(found["table"].items(), key=lambda item: -item[1]["bulk_per_s"])
+    most = rows[0][1]["bulk_per_s"]
+    parts = ['<text x="16" y="28" font-weight="600">Messages a second, from raw text</text>']
+    for k, (name, one) in enumerate(rows):
+        y, width = 44 + k * 26, 330 * one["bulk_per_s"] / most
+        kind = "ours" if name.startswith("tidegate") else "other"
+        parts.append(
+            f'<text x="226" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
+            f'<rect class="{kind}" x="234" y="{y}" width="{width:.1f}" height="18" rx="2"/>'
+            f'<text class="soft" x="{240 + width:.1f}" y="{y + 13}">{one["bulk_per_s"]:,.0f}</text>'
+        )
+    top = 70 + len(rows) * 26
+    for x, (title, key) in zip(
+        (60, 400), (("by tokens a message", "tokens"), ("by hidden units", "hidden_size")),
+        strict=True,
+    ):  # fmt: skip
+        parts += curve(found["growth"][key], x, top, title)
+    height = top + 190
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 {height}" width="700" '
+        'role="img" aria-label="Messages a second: contestants, and how the rate falls with '
+        f'length and size"><style>{STYLE}</style>' + "\n".join(parts) + "</svg>\n"
+    )
+
+
+def curve(rates: dict[str, float], left: int, top: int, title: str) -> list[str]:
+    """Return a line of rates on two logarithmic axes."""
+    points = [(float(at), rate) for at, rate in rates.items()]
+    low, high = math.log10(points[0][0]), math.log10(points[-1][0])
+    parts = [f'<text x="{left}" y="{top}" font-weight="600">{title}</text>']
+    for power in (3, 4, 5):
+        y = top + 140 - (power - 3) * 50
+        parts.append(f'<line class="line" x1="{left}" y1="{y}" x2="{left + 250}" y2="{y}"/>')
+        parts.append(
+            f'<text class="soft" x="{left - 6}" y="{y + 4}" text-anchor="end">{10**power:,}</text>'
+        )
+    places = [
+        (left + 250 * (math.log10(at) - low) / (high - low), top + 140 - 50 * (math.log10(rate) - 3))
+        for at, rate in points
+    ]  # fmt: skip
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    parts.append(f'<polyline class="curve" points="{line}"/>')
+    for (x, y), (at, _) in zip(places, points, strict=True):
+        parts.append(f'<circle class="ours" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+        parts.append(
+            f'<text class="soft" x="{x:.1f}" y="{top + 162}" text-anchor="middle">{at:.0f}</text>'
+        )
+    return parts
+
+
+def main() -> int:
+    """Write or check the README's part and the picture."""
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    wanted = {
+        readme: f"{before}{START}\n{table(found)}\n{END}{after}",
+        PICTURE: picture(found),
+    }
+    stale = [p for p, new in wanted.items() if not p.exists() or p.read_text("utf-8") != new]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is not what {RESULTS.name} holds: run this script")
+        return bool(stale)
+    for path, new in wanted.items():
+        path.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
