@@ -23,8 +23,11 @@ def main() -> int:
             ["benchmarks.bench_accuracy"],
             ["benchmarks.bench_training"],
             ["benchmarks.bench_multilabel"],
+            ["benchmarks.bench_precision"],
+            ["benchmarks.bench_engine"],
             ["tidegate", "train", str(DATA / "tweets.csv"), "-o", model],
             ["benchmarks.bench_cold_start", model],
+            ["benchmarks.bench_bulk", model],
         ]
         for words in commands:
             subprocess.run([sys.executable, "-m", *words], check=True)
