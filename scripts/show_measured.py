@@ -86,10 +86,10 @@ def curve(rates: dict[str, float], left: int, top: int, title: str) -> list[str]
         parts.append(
             f'<text class="soft" x="{left - 6}" y="{y + 4}" text-anchor="end">{10**power:,}</text>'
         )
-    places = [
-        (left + 250 * (math.log10(at) - low) / (high - low), top + 140 - 50 * (math.log10(rate) - 3))
-        for at, rate in points
-    ]  # fmt: skip
+    places = []
+    for at, rate in points:
+        across = (math.log10(at) - low) / (high - low)
+        places.append((left + 250 * across, top + 140 - 50 * (math.log10(rate) - 3)))
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     parts.append(f'<polyline class="curve" points="{line}"/>')
     for (x, y), (at, _) in zip(places, points, strict=True):

@@ -6,6 +6,7 @@ Each plot has its table as a twin.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.calibration import decide
+from tidegate.dataset import Dataset, normalise
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
 from tidegate.training.score import Scored
@@ -118,15 +120,29 @@ def _decisions(scored: Scored) -> list[str]:
     ]
     if report.confusion is not None and len(report.labels) <= 12:
         labels = [escape(label) for label in report.labels]
-        rows = [
-            [f"is {name}", *(f"{n:,}" for n in row)]
-            for name, row in zip(labels, report.confusion, strict=True)
-        ]
-        matrix = table(["", *(f"called {name}" for name in labels)], rows)
+        matrix = _confusion(labels, report.confusion)
         parts.append(f"<figure><figcaption>Confusion</figcaption>{matrix}</figure>")
     if report.kind == "binary":
         parts += _curves(scored)
     return parts
+
+
+def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
+    """Return the confusion matrix, each row shaded by the shares of its messages."""
+    rows = []
+    for name, row in zip(labels, counts, strict=True):
+        whole = max(sum(row), 1)
+        cells = "".join(
+            f'<td class="share" style="--share:{n / whole:.3f}">{n:,}<br>'
+            f'<span class="soft">{n / whole:.0%}</span></td>'
+            for n in row
+        )
+        rows.append(f"<tr><th scope=row>is {name}</th>{cells}</tr>")
+    head = "".join(f"<th scope=col>called {name}</th>" for name in labels)
+    return (
+        f'<div class="wide"><table><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
 
 
 def _curves(scored: Scored) -> list[str]:
@@ -195,24 +211,31 @@ def _slices(scored: Scored) -> list[str]:
     lengths = scored.n_tokens.astype(float)
     cuts = (
         ("By length of the message", "tokens", lengths, (0, 5, 10, 15, 20, 25, 1000)),
-        ("By share of unknown words", "unknown", unknown, (0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01)),
+        (
+            "By share of unknown words",
+            "unknown words, %",
+            100 * unknown,
+            (0, 5, 10, 20, 30, 50, 101),
+        ),
     )
     parts = []
-    for caption, name, value, edges in cuts:
+    for caption, axis, value, edges in cuts:
         points: list[tuple[float, float, float]] = []
-        rows = []
+        rows, marks = [], []
         for k, (start, end) in enumerate(pairwise(edges)):
             inside = (value >= start) & (value < end)
+            group = f"{start}–{end}" if k < len(edges) - 2 else f"{start} and more"
+            marks.append((k + 0.5, group.replace(" and more", "+")))
             n = int(inside.sum())
             if not n:
                 continue
             share = float(correct[inside].mean())
             error = 1.96 * (share * (1 - share) / n) ** 0.5
             points.append((k + 0.5, share, error))
-            rows.append([f"{start} to {end}", f"{n:,}", f"{share:.3f} ± {error:.3f}"])
+            rows.append([group, f"{n:,}", f"{share:.3f} ± {error:.3f}"])
         axes = Axes(
-            title=f"Accuracy {caption.lower()}", x_name=f"{name}, groups as in the table",
-            y_name="share right", x=(0, len(edges) - 1),
+            title=f"Accuracy {caption.lower()}", x_name=axis,
+            y_name="share right", x=(0, len(edges) - 1), x_marks=marks,
         )  # fmt: skip
         dots = Series(
             name="model", x=[p[0] for p in points], y=[p[1] for p in points],
@@ -220,7 +243,7 @@ def _slices(scored: Scored) -> list[str]:
             dots=True, hue=3,
         )  # fmt: skip
         parts.append(
-            figure(caption, plot(axes, [dots]), table([name, "messages", "share right"], rows))
+            figure(caption, plot(axes, [dots]), table([axis, "messages", "share right"], rows))
         )
     return parts
 
@@ -245,7 +268,7 @@ def _mistakes(scored: Scored) -> str:
         return table(["message", "row", "share of labels right"], rows)
     given = p[np.arange(len(p)), test.targets]
     wrong = np.flatnonzero(right(scored) < 1)
-    order = wrong[np.argsort(given[wrong], kind="stable")][:_SHOWN_ROWS]
+    order = _distinct(test, wrong[np.argsort(given[wrong], kind="stable")])[:_SHOWN_ROWS]
     rows = [
         [f'<span dir="auto">{escape(test.texts[i][:400])}</span>', str(test.rows[i]),
          escape(test.labels[test.targets[i]]), f"{given[i]:.3f}"]
@@ -253,6 +276,14 @@ def _mistakes(scored: Scored) -> str:
     ]  # fmt: skip
     note = "<p class=soft>Wrong and surest of it: a hard message, or a wrong label.</p>"
     return note + table(["message", "row", "its label", "probability given to it"], rows)
+
+
+def _distinct(test: Dataset, order: npt.NDArray[np.int64]) -> list[int]:
+    """Return rows in their order, without those whose text repeats an earlier one's."""
+    first: dict[str, int] = {}
+    for i in order.tolist():
+        first.setdefault(normalise(test.texts[i]), i)
+    return list(first.values())
 
 
 def _doubtful(scored: Scored) -> list[str]:

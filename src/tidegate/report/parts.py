@@ -34,7 +34,8 @@ svg circle.h1{fill:var(--h1)}svg circle.h2{fill:var(--h2)}svg circle.h3{fill:var
 svg circle.h4{fill:var(--h4)}svg circle.h5{fill:var(--h5)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
-td .soft{white-space:nowrap;font-weight:400}
+td .soft{white-space:nowrap;font-weight:400;font-size:.78rem}
+td.share{background:color-mix(in srgb,var(--h1) calc(var(--share)*55%),transparent)}
 th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
 tr.ours td{font-weight:600}details{margin-top:.5rem}summary{cursor:pointer;color:var(--soft)}
 td.text{overflow-wrap:anywhere;min-width:14rem;unicode-bidi:plaintext}

@@ -6,6 +6,7 @@ models. Every plot says in its title what it shows; the page puts a table beside
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -37,6 +38,7 @@ class Axes:
     x: tuple[float, float] = (0.0, 1.0)
     y: tuple[float, float] = (0.0, 1.0)
     diagonal: bool = False
+    x_marks: Sequence[tuple[float, str]] = ()  # named places, in place of numbers
     legend: bool = True
 
 
@@ -68,15 +70,13 @@ def _place(axes: Axes, x: float, y: float) -> tuple[float, float]:
 
 def _grid(axes: Axes) -> list[str]:
     parts = []
-    for k in range(5):
-        share = k / 4
-        x_value = axes.x[0] + share * (axes.x[1] - axes.x[0])
-        y_value = axes.y[0] + share * (axes.y[1] - axes.y[0])
-        x, bottom = _place(axes, x_value, axes.y[0])
-        left, y = _place(axes, axes.x[0], y_value)
+    for value in ticks(*axes.y):
+        left, y = _place(axes, axes.x[0], value)
         parts.append(f'<line class="grid" x1="{left}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 3}" text-anchor="end">{y_value:.3g}</text>')
-        parts.append(f'<text x="{x}" y="{bottom + 14}" text-anchor="middle">{x_value:.4g}</text>')
+        parts.append(f'<text x="{left - 6}" y="{y + 3}" text-anchor="end">{_shown(value)}</text>')
+    for value, name in axes.x_marks or [(v, _shown(v)) for v in ticks(*axes.x)]:
+        x, bottom = _place(axes, value, axes.y[0])
+        parts.append(f'<text x="{x}" y="{bottom + 14}" text-anchor="middle">{escape(name)}</text>')
     middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
     parts.append(
         f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(axes.x_name)}</text>'
@@ -86,6 +86,27 @@ def _grid(axes: Axes) -> list[str]:
         f"{escape(axes.y_name)}</text>"
     )
     return parts
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Return three to seven round numbers in a range, for its axis.
+
+    Examples
+    --------
+    >>> ticks(0, 1), ticks(1, 6), ticks(0.56, 1)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [1, 2, 3, 4, 5, 6], [0.6, 0.7, 0.8, 0.9, 1.0])
+    """
+    span = (high - low) or 1.0
+    rough = 10.0 ** math.floor(math.log10(span / 4))
+    step = next(rough * k for k in (1, 2, 5, 10) if span / (rough * k) <= 6)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    if step >= 1:
+        return [k * round(step) for k in range(first, last + 1)]
+    return [round(k * step, 12) for k in range(first, last + 1)]
+
+
+def _shown(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
 
 
 def _series(axes: Axes, one: Series) -> list[str]:
