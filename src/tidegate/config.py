@@ -106,14 +106,13 @@ class TrainingConfig(_Section):
     clip_norm: float = setting(1.0, "largest norm of the gradient; 0: no clipping", at_least=0)
     label_smoothing: float = setting(0.1, "share of the label spread out", at_least=0, below=1)
     class_weights: Literal["none", "balanced"] = setting("none", "weight of each class in the loss")
-    teacher: Literal["none", "blend"] = setting("none", "whose soft labels are learned too")
-    teacher_folds: int = setting(
-        4, "folds in which a teacher labels what it has not seen", at_least=2
-    )
+    teacher: str = setting("none", "whom to learn from too: none, blend, or an encoder by name")
+    teacher_folds: int = setting(4, "folds in which a blend labels the rest", at_least=2)
     teacher_models: int = setting(3, "LSTMs of a blend, beside TF-IDF", at_least=1)
     tfidf_share: float = setting(0.4, "weight of TF-IDF in a blend", at_least=0, below=1)
-    soft_share: float = setting(0.5, "weight of the teacher's label on a labelled row", at_least=0)
-    augment: int = setting(0, "texts made from each message for the teacher to label", at_least=0)
+    soft_share: float = setting(0.5, "weight of a teacher's word on its labelled rows", at_least=0)
+    augment: int = setting(0, "texts made from each message for a teacher to label", at_least=0)
+    unlabelled: str = setting("", "file of texts without labels, for a teacher to label")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")
     threads: int = setting(1, "cores used to learn; 0: all, bytes may then vary", at_least=0)
     device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
@@ -296,15 +295,28 @@ MULTILABEL = Config(
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
 )  # fmt: skip
 
-BEST = Config(training=TrainingConfig(teacher="blend", augment=10, label_smoothing=0.0))
+# A teacher's soft labels on many made texts are what regularises: less of the rest is needed.
+_TAUGHT: dict[str, Any] = {
+    "teacher": "blend", "augment": 8, "label_smoothing": 0.0, "epochs": 4,
+    "word_dropout": 0.1, "channel_dropout": 0.3, "dropout": 0.3,
+}  # fmt: skip
+_TAUGHT_MULTILABEL: dict[str, Any] = {"teacher": "blend", "augment": 2, "epochs": 4}
 
 PRESETS: dict[str, Config] = {
-    "default": Config(), "best": BEST, "lesson": LESSON, "multilabel": MULTILABEL,
-}  # fmt: skip
+    "default": Config(),
+    "best": Config().with_settings(**_TAUGHT),
+    "lesson": LESSON,
+    "multilabel": MULTILABEL,
+}
 
 
-def preset(name: str, *, n_label_columns: int = 1) -> Config:
-    """Return a preset by name; of several label columns, `default` is `multilabel`.
+def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Config:
+    """Return a preset by name.
+
+    Parameters
+    ----------
+    n_label_columns : of several, `default` is `multilabel`, and `best` that with a teacher
+    teacher : with one, `default` is `best`, which makes the most of it
 
     Raises
     ------
@@ -313,4 +325,17 @@ def preset(name: str, *, n_label_columns: int = 1) -> Config:
     """
     if name not in PRESETS:
         raise ConfigError(f"preset {name!r} does not exist: choose one of {', '.join(PRESETS)}")
-    return PRESETS["multilabel" if name == "default" and n_label_columns > 1 else name]
+    if name == "default" and teacher != "none":
+        name = "best"
+    if n_label_columns > 1 and name in ("default", "best"):
+        taught = _TAUGHT_MULTILABEL if name == "best" else {}
+        return MULTILABEL.with_settings(**taught)
+    return PRESETS[name]
+
+
+def untaught(config: Config) -> Config:
+    """Return the config without its teacher, regularised as a model is that has none."""
+    several = len(config.data.label) > 1
+    base, taught = (MULTILABEL, _TAUGHT_MULTILABEL) if several else (Config(), _TAUGHT)
+    settings = {k: v for section in base.to_dict().values() for k, v in section.items()}
+    return config.with_settings(unlabelled="", **{name: settings[name] for name in taught})

@@ -118,6 +118,26 @@ def read_dataset(
     )  # fmt: skip
 
 
+def read_texts(source: str | Path, data: DataConfig) -> tuple[str, ...]:
+    """Return the distinct messages of a file, in order, without labels and empty ones.
+
+    Raises
+    ------
+    DataError
+        The file, or a row of it, cannot be read as messages.
+    """
+    file = open_records(source)
+    for column in (*data.extra, data.text):
+        file.require(column)
+    found: dict[str, None] = {}
+    for record in file:
+        place = f"{file.name}: row {record.row} (line {record.line})"
+        if record.fault:
+            raise DataError(f"{place}: {record.fault}")
+        found[message_of(record, data, place=place)] = None
+    return tuple(text for text in found if text.strip())
+
+
 def message_of(record: Record, data: DataConfig, *, place: str) -> str:
     """Return a record's message, its extra columns joined in before it.
 

@@ -59,4 +59,6 @@ def config_of(preset_name: str, settings: dict[str, Any]) -> Config:
     """Return the preset with the flags that were given."""
     given = {name: value for name, value in settings.items() if value not in (None, [])}
     n_labels = len(given.get("label", ()))
-    return preset(preset_name, n_label_columns=n_labels).with_settings(**given)
+    teacher = given.get("teacher", "none")
+    chosen = preset(preset_name, n_label_columns=n_labels, teacher=teacher)
+    return chosen.with_settings(**given)

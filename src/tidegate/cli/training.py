@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -28,20 +29,30 @@ def train(
     data: DataFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the new bundle.")],
     preset: Annotated[
-        str, typer.Option(help="Settings to start from: default, multilabel, lesson.")
-    ] = ("default"),
+        str, typer.Option(help="Settings to start from: default, best, multilabel, lesson.")
+    ] = "default",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a killed run's work with a teacher.")
+    ] = False,
     cv: Annotated[int, typer.Option(help="Also cross-validate in so many folds.")] = 0,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
-    bundle = _train(data, output, config_of(preset, settings), cv=cv, as_json=as_json)
+    config = config_of(preset, settings)
+    bundle = _train(data, output, config, cv=cv, as_json=as_json, resume=resume)
     if as_json:
         put(json.dumps(bundle.manifest(), indent=1))
 
 
 def _train(
-    data: str, output: Path, config: Config, *, cv: int = 0, as_json: bool = False
+    data: str,
+    output: Path,
+    config: Config,
+    *,
+    cv: int = 0,
+    as_json: bool = False,
+    resume: bool = False,
 ) -> Bundle:
     from tidegate.bundle import check_target
     from tidegate.dataset import read_dataset
@@ -58,15 +69,20 @@ def _train(
     found = crossval.cross_validate(dataset, config, folds=cv, on_fold=say) if cv else None
     if found is not None:
         tell(*crossval.lines(found), "")
+    work = output.with_name(f".{output.name}.teacher")
     trained = learn(
         dataset,
         config,
+        folder=work,
+        resume=resume,
+        on_stage=say,
         on_prepared=lambda prepared: tell(*prepared.figures(), ""),
         on_epoch=lambda epoch: tell(epoch_line(epoch)),
     )
     scored = replace(score(trained), cross_validation=found)
     tell("", *scored.lines())
     saved = with_report(scored, title=output.name).save(output)
+    shutil.rmtree(work, ignore_errors=True)
     tell("", f"model written to {saved}; its report is {saved / 'report.html'}")
     return scored.bundle
 

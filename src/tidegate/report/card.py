@@ -66,7 +66,7 @@ def model_card(scored: Scored, *, title: str) -> str:
             "",
             "## Training data",
             "",
-            f"{data['rows']} rows, SHA-256 `{data['sha256']}`.",
+            f"{data['rows']} rows, SHA-256 `{data['sha256']}`." + _taught(scored),
             "",
             "## Limits",
             "",
@@ -75,6 +75,19 @@ def model_card(scored: Scored, *, title: str) -> str:
             f"It reads {bundle.sequence_length or 'all'} tokens of a message.",
             "",
         ]
+    )
+
+
+def _taught(scored: Scored) -> str:
+    """Return what the card says of a teacher."""
+    if scored.teacher is None:
+        return ""
+    if scored.teacher["kind"] == "blend":
+        return " It also learned from a blend of LSTMs and TF-IDF models trained on those rows."
+    facts = scored.teacher
+    return (
+        f" It also learned from {facts['name']} ({facts['parameters']:,} parameters, licence: "
+        f"{facts['licence']}), fine-tuned on those rows; nothing of it is in this bundle."
     )
 
 

@@ -29,11 +29,13 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    preset : settings to start from: `default` (with several labels a message: `multilabel`) or
-        `lesson`
+    preset : settings to start from: `default` (with several labels a message: `multilabel`),
+        `best` or `lesson`
     epochs, batch_size, learning_rate, hidden_size, num_layers, bidirectional, embedding_size,
     vectors, dropout, word_dropout, channel_dropout, label_smoothing, threshold, calibrate :
         config fields; None keeps the preset's value
+    teacher : "blend", or a pretrained encoder's folder or hub name, to learn from too
+    unlabelled : a file of texts without labels, for the teacher to label
     class_weight : None, or "balanced" for weights inverse to the classes' frequency
     settings : any further config fields by name
     random_state : seed; None means 0, so that the same data give the same model
@@ -72,6 +74,8 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         threshold: str | None = None,
         calibrate: bool | None = None,
         class_weight: str | None = None,
+        teacher: str | None = None,
+        unlabelled: str | None = None,
         settings: Mapping[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -91,6 +95,8 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.threshold = threshold
         self.calibrate = calibrate
         self.class_weight = class_weight
+        self.teacher = teacher
+        self.unlabelled = unlabelled
         self.settings = settings
         self.random_state = random_state
 
@@ -161,10 +167,11 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = self.random_state
         if seed is not None and not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
-        base = preset(self.preset, n_label_columns=label_dimensions).with_settings(
-            seed=int(seed or 0)
+        given |= self.settings or {}
+        base = preset(
+            self.preset, n_label_columns=label_dimensions, teacher=given.get("teacher", "none")
         )
-        return base.with_settings(**{**given, **(self.settings or {})})
+        return base.with_settings(**{"seed": int(seed or 0), **given})
 
     @property
     def predictor_(self) -> Predictor:

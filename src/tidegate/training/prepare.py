@@ -17,26 +17,13 @@ import torch
 from tidegate.batching import Batch, pad
 from tidegate.config import Config
 from tidegate.dataset import Dataset
+from tidegate.lessons import Lessons
 from tidegate.preprocessing import make_tokenizer
 from tidegate.training.loop import Encoded
 from tidegate.training.pretrained import Pretrained, load_pretrained
 from tidegate.vocabulary import Encoder, Vocabulary
 
 Indices = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lessons:
-    """What a student learns from in place of the rows' own labels.
-
-    Attributes
-    ----------
-    texts : n of them, the training rows' and texts made from them
-    targets : (n, C) the share of each label, binary too; multi-label: (n, L)
-    """
-
-    texts: tuple[str, ...]
-    targets: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,16 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.bundle import Bundle
+from tidegate.config import untaught
 from tidegate.dataset import Dataset
 from tidegate.evaluation import Comparison, Report, compare, evaluate
 from tidegate.runtime import Predictor
 from tidegate.training.baseline import Baseline, majority
 from tidegate.training.loop import Epoch
-from tidegate.training.train import Trained, thresholds
+from tidegate.training.train import Trained, thresholds, train
 
 Probabilities = npt.NDArray[np.float64]
 BASELINE = "TF-IDF + logistic regression"
 MAJORITY = "majority class"
+UNTAUGHT = "the same network, no teacher"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ class Scored:
     probabilities : (n_test, n_labels) what the engine says of them
     n_tokens, n_unknown : (n_test,) tokens read of each message, and how many were unknown words
     cross_validation : scores over folds and the most doubtful labels, if it was asked for
+    teacher : the teacher's facts, if there was one
     """
 
     bundle: Bundle
@@ -58,6 +61,7 @@ class Scored:
     n_unknown: npt.NDArray[np.int64]
     state_changes: int | None = None
     cross_validation: dict[str, Any] | None = None
+    teacher: dict[str, Any] | None = None
 
     def lines(self) -> list[str]:
         """Return the report for a terminal."""
@@ -82,6 +86,7 @@ class Scored:
             "history": [finite(asdict(epoch)) for epoch in self.history],
             "initial_state_changes": self.state_changes,
             "cross_validation": without_texts(self.cross_validation),
+            "teacher": self.teacher,
         }
 
 
@@ -96,6 +101,7 @@ def score(trained: Trained) -> Scored:
     most = majority(learned.targets, len(test), kind=test.kind, n_labels=len(test.labels))
     half = np.array(0.5)
     guesses = {
+        **_school(trained),
         MAJORITY: (most, half),
         BASELINE: (baseline.predict_proba(test.texts), _their_threshold(trained, baseline)),
     }
@@ -116,8 +122,26 @@ def score(trained: Trained) -> Scored:
         bundle=trained.bundle, report=report, rivals=rivals, history=trained.history, test=test,
         probabilities=probabilities, n_tokens=n_tokens, n_unknown=n_unknown,
         state_changes=trained.state_changes,
+        teacher=None if trained.teacher is None else trained.teacher.facts,
     )  # fmt: skip
     return replace(scored, bundle=replace(trained.bundle, metrics=_metrics(scored)))
+
+
+def _school(trained: Trained) -> dict[str, tuple[Probabilities, Any]]:
+    """Return what a taught model's teacher says of the test rows, and its untaught like."""
+    if trained.teacher is None:
+        return {}
+    prepared, texts = trained.prepared, trained.test.texts
+    rows = np.concatenate([prepared.train_rows, trained.kept_rows])
+    alone = train(
+        prepared.dataset, untaught(prepared.config), rows=(np.sort(rows), prepared.test_rows[:0])
+    )
+    predictor = Predictor(alone.bundle)
+    teacher = trained.teacher
+    return {
+        UNTAUGHT: (predictor.predict_proba(texts), predictor.threshold),
+        teacher.name: (teacher.predict_proba(texts), np.array(0.5)),
+    }
 
 
 def _their_threshold(trained: Trained, baseline: Baseline) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,16 @@ import torch
 from tidegate.bundle import Bundle
 from tidegate.calibration import Kind, choose_threshold, fit_temperature
 from tidegate.config import Config
-from tidegate.dataset import Dataset, grouped_folds
+from tidegate.dataset import Dataset, grouped_folds, read_texts
 from tidegate.dataset import split as split_rows
 from tidegate.errors import ConfigError
+from tidegate.lessons import Lessons, Teacher
 from tidegate.runtime import Predictor
 from tidegate.training.blend import blend_lessons
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
-from tidegate.training.prepare import Indices, Lessons, Prepared, prepare
+from tidegate.training.prepare import Indices, Prepared, prepare
 
 Weights = npt.NDArray[np.float32]
 
@@ -42,6 +44,7 @@ class Trained:
     prepared : the rows as the network read them
     kept_rows : training rows kept to choose thresholds and temperature on
     state_changes : test rows whose label random initial states change, for a config that has them
+    teacher : who taught it, if anyone did
     """
 
     bundle: Bundle
@@ -49,6 +52,7 @@ class Trained:
     prepared: Prepared
     kept_rows: Indices
     state_changes: int | None = None
+    teacher: Teacher | None = None
 
     @property
     def test(self) -> Dataset:
@@ -62,6 +66,8 @@ def train(
     *,
     rows: tuple[Indices, Indices] | None = None,
     sample_weight: Weights | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
     on_prepared: Callable[[Prepared], None] = lambda prepared: None,
     on_stage: Callable[[str], None] = lambda line: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -71,7 +77,8 @@ def train(
     Parameters
     ----------
     rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
-    sample_weight : (N,) how much each row counts in the loss
+    sample_weight : (N,) how much each row counts in the loss; not with a teacher
+    folder, resume : where an encoder's unfinished work is kept, and whether to go on with it
     on_prepared, on_stage, on_epoch : called with the prepared rows, with a line for each stage of a
         teacher's work, and after each epoch
 
@@ -82,6 +89,8 @@ def train(
     ParityError
         The exported engine disagrees with torch.
     """
+    if sample_weight is not None and config.training.teacher != "none":
+        raise ConfigError("sample_weight: a teacher's lessons have none; train without a teacher")
     if config.training.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device: found 'cuda', which this machine does not have; use cpu")
     train_rows, test_rows = rows if rows is not None else split_rows(dataset, config.data)
@@ -91,10 +100,38 @@ def train(
     with _threads(config.training.threads):
         lessons = None
         if config.training.teacher != "none":
-            lessons = blend_lessons(
-                dataset, config, kept, learn=_member, avoided=test_rows, on_stage=on_stage
+            avoided = [dataset.texts[i] for i in test_rows]
+            lessons = _lessons(
+                dataset, config, kept, avoided, folder=folder, resume=resume, on_stage=on_stage
             )
         return _trained(prepared, validation, sample_weight, lessons, on_epoch=on_epoch)
+
+
+def _lessons(
+    dataset: Dataset,
+    config: Config,
+    rows: Indices,
+    avoided: list[str],
+    *,
+    folder: Path | None,
+    resume: bool,
+    on_stage: Callable[[str], None],
+) -> Lessons:
+    """Return what the config's teacher teaches about the training rows."""
+    path = config.training.unlabelled
+    unlabelled = read_texts(path, config.data) if path else ()
+    if config.training.teacher == "blend":
+        return blend_lessons(
+            dataset, config, rows, learn=_member, avoided=avoided, unlabelled=unlabelled,
+            on_stage=on_stage,
+        )  # fmt: skip
+    from tidegate.teaching.teach import encoder_lessons
+
+    with _threads(0):  # an encoder is large enough to gain from every core
+        return encoder_lessons(
+            dataset, config, rows, avoided=avoided, unlabelled=unlabelled, folder=folder,
+            resume=resume, on_stage=on_stage,
+        )  # fmt: skip
 
 
 def _member(dataset: Dataset, config: Config, rows: Indices) -> Predictor:
@@ -124,7 +161,7 @@ def _trained(
         changes = int(((settled >= 0) != (random_logits >= 0)).any(axis=1).sum())
     return Trained(
         bundle=bundle, history=history, prepared=prepared, kept_rows=validation,
-        state_changes=changes,
+        state_changes=changes, teacher=None if lessons is None else lessons.teacher,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""New texts made from given ones: something for a teacher to label and a student to learn from.
+"""Lessons: texts with soft labels that a student learns from, and new texts made from given ones.
 
 Takes texts and a generator, gives texts. No label is made here: what a made text means, its teacher
 says. The ways are those of Tang et al. (2019, arXiv 1903.12136), without a part-of-speech tagger.
@@ -11,13 +11,58 @@ says. The ways are those of Tang et al. (2019, arXiv 1903.12136), without a part
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from tidegate.dataset import normalise
+from tidegate.dataset import Dataset, normalise
 
 RUN_SHARE, MASKED_SHARE, SPLICE_SHARE = 0.35, 0.15, 0.3
 _RUN = (2, 12)
+
+
+Probabilities = npt.NDArray[np.float64]
+
+
+class Teacher(Protocol):
+    """What has labelled the lessons.
+
+    Attributes
+    ----------
+    name : for people
+    facts : what the report and the model card say of it: parameters, bytes, licence
+    """
+
+    name: str
+    facts: dict[str, Any]
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return the probability of each label, (n_texts, n_labels)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """What a student learns from in place of the rows' own labels.
+
+    Attributes
+    ----------
+    texts : n of them: the training rows', made ones, unlabelled ones
+    targets : (n, L) the share of each label, binary too
+    """
+
+    texts: tuple[str, ...]
+    targets: npt.NDArray[np.float32]
+    teacher: Teacher
+
+
+def own_shares(dataset: Dataset) -> Probabilities:
+    """Return the rows' own labels as shares (n, L)."""
+    if dataset.kind == "multilabel":
+        return dataset.targets.astype(np.float64)
+    return np.eye(len(dataset.labels))[dataset.targets]
 
 
 def augmented(

@@ -1,0 +1,11 @@
+"""Teachers that are pretrained encoders. Install with `pip install 'tidegate[teacher]'`."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from tidegate.errors import MissingExtraError
+
+for _name in ("torch", "transformers"):
+    if importlib.util.find_spec(_name) is None:
+        raise MissingExtraError(needed_for="a teacher", missing=_name, extra="teacher")
