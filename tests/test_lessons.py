@@ -9,9 +9,9 @@ from conftest import WORDS
 from tidegate.config import Config, preset, untaught
 from tidegate.dataset import Dataset, normalise
 from tidegate.errors import ConfigError
-from tidegate.lessons import Lessons, augmented
+from tidegate.lessons import augmented
 from tidegate.runtime import Predictor
-from tidegate.training.blend import blend_lessons
+from tidegate.training.school import School
 from tidegate.training.train import train
 
 TEXTS = [
@@ -84,7 +84,8 @@ def test_a_blend_teaches_every_kind_of_label(kind: str) -> None:
     trained = train(data, config, rows=(learned, held), on_stage=stages.append)
     assert trained.teacher is not None
     assert trained.teacher.predict_proba(data.texts[:5]).shape == (5, len(data.labels))
-    assert [line.split(":")[0] for line in stages] == ["teacher 1 of 2", "teacher 2 of 2"]
+    assert [line.split(",")[0] for line in stages[:2]] == ["teacher: LSTMs and TF-IDF"] * 2
+    assert stages[-1] == "student: epoch 1 of 1, 0 s left"
     again = train(data, config, rows=(learned, held))
     ours, theirs = (
         Predictor(t.bundle).predict_proba(data.texts).tobytes() for t in (trained, again)
@@ -109,8 +110,12 @@ def test_no_member_of_a_blend_learned_from_what_it_labels() -> None:
         return Spy({own.texts[i] for i in rows})
 
     held_back = data.texts[60:]
-    found = blend_lessons(data, config, np.arange(60), learn=learn, avoided=held_back)
-    assert isinstance(found, Lessons)
+    school = School(
+        data.subset(np.arange(60)), config, avoided=held_back, unlabelled=["no label here"],
+        folder=None, resume=False, say=lambda line: None,
+    )  # fmt: skip
+    found = school.lessons(learn)
+    assert found.texts[-1] == "no label here"
     assert len(found.texts) == len(found.targets) > 120
     assert not set(held_back) & set(found.texts)
     for learned, texts in asked:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,14 @@ from tidegate.config import Config, preset
 from tidegate.runtime import Predictor
 from tidegate.teaching.encoder import Encoder
 from tidegate.teaching.finetune import answer, finetune
-from tidegate.teaching.workspace import Workspace
 from tidegate.training.estimator import TidegateClassifier
 from tidegate.training.train import train
+from tidegate.workspace import Arrays, Workspace
 
-SMALL = {"vectors": "none", "embedding_size": 6, "hidden_size": 4, "epochs": 1, "augment": 2}
+SMALL = {
+    "vectors": "none", "embedding_size": 6, "hidden_size": 4, "epochs": 1, "augment": 2,
+    "teacher_models": 1, "teacher_folds": 2,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -76,16 +80,13 @@ def test_an_encoder_teaches_every_kind_of_label(kind: str, encoder: Path) -> Non
     assert one.tobytes() == other.tobytes()
 
 
-def test_fine_tuning_learns(encoder: Path, tmp_path: Path) -> None:
+def test_fine_tuning_learns(encoder: Path) -> None:
     data = rows(1200)
     network = Encoder(str(encoder), n_outputs=1, seed=0)
     shares = np.eye(2, dtype=np.float32)[data.targets]
     before = answer(network, data.texts, kind="binary", precision="float32")
     for k in range(4):
-        finetune(
-            network, data.texts, shares, kind="binary", seed=k, precision="float32",
-            workspace=Workspace(tmp_path / str(k), key="", resume=False),
-        )  # fmt: skip
+        finetune(network, data.texts, shares, kind="binary", seed=k, precision="float32")
     after = answer(network, data.texts, kind="binary", precision="float32")
 
     def loss(p: np.ndarray) -> float:
@@ -111,9 +112,9 @@ def test_a_stopped_fine_tuning_ends_with_the_same_weights(encoder: Path, tmp_pat
         workspace = Workspace(folder, key="k", resume=True)
         keep = workspace.keep
 
-        def stopping(model: object, optimizer: object, step: int) -> None:
-            keep(model, optimizer, step)  # type: ignore[arg-type]
-            if step == stop_after:
+        def stopping(name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
+            keep(name, arrays, facts)
+            if facts["step"] == stop_after:
                 raise KeyboardInterrupt
 
         workspace.keep = stopping  # type: ignore[method-assign, assignment]
@@ -149,7 +150,7 @@ def test_killed_and_resumed_training_gives_the_same_bundle(encoder: Path, tmp_pa
     work = tmp_path / ".killed.teacher"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-    while not (work / "checkpoint.safetensors").exists():
+    while not (work / "encoder.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -165,8 +166,8 @@ def test_killed_and_resumed_training_gives_the_same_bundle(encoder: Path, tmp_pa
     rivals = [
         r["name"] for r in json.loads((tmp_path / "whole" / "report.json").read_text())["rivals"]
     ]
-    assert rivals[0] == "the same network, no teacher"
-    assert rivals[1].startswith("teacher: ")
+    assert rivals[1] == "the same network, no teacher"
+    assert rivals[2].startswith("teacher: ")
 
 
 def test_work_of_other_settings_is_not_gone_on_with(

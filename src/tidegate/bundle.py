@@ -92,6 +92,17 @@ class Bundle:
             word_table=self.weights["words.weight"],
         )
 
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers it answers with, pretrained word vectors included."""
+        return sum(int(array.size) for array in self.weights.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """What it weighs on disk, its report left out."""
+        reports = sum(map(len, self.extra_files.values()))
+        return sum(map(len, self._files().values())) - reports
+
     def save(self, path: str | Path) -> Path:
         """Write the bundle to a directory, replacing a bundle that is there.
 

@@ -109,8 +109,12 @@ class TrainingConfig(_Section):
     teacher: str = setting("none", "whom to learn from too: none, blend, or an encoder by name")
     teacher_folds: int = setting(4, "folds in which a blend labels the rest", at_least=2)
     teacher_models: int = setting(3, "LSTMs of a blend, beside TF-IDF", at_least=1)
+    blend_share: float = setting(
+        0.4, "weight of a blend beside an encoder; 0: none", at_least=0, below=1
+    )
     tfidf_share: float = setting(0.4, "weight of TF-IDF in a blend", at_least=0, below=1)
     soft_share: float = setting(0.5, "weight of a teacher's word on its labelled rows", at_least=0)
+    temperature: float = setting(1.0, "what a teacher's logits are divided by", above=0)
     augment: int = setting(0, "texts made from each message for a teacher to label", at_least=0)
     unlabelled: str = setting("", "file of texts without labels, for a teacher to label")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")

@@ -32,11 +32,15 @@ class Teacher(Protocol):
     Attributes
     ----------
     name : for people
-    facts : what the report and the model card say of it: parameters, bytes, licence
+    facts : what the report and the model card say of it: kind, parameters, bytes, licence
     """
 
     name: str
-    facts: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """JSON-ready."""
+        ...
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the probability of each label, (n_texts, n_labels)."""
@@ -65,12 +69,33 @@ def own_shares(dataset: Dataset) -> Probabilities:
     return np.eye(len(dataset.labels))[dataset.targets]
 
 
+def mixed(soft: Probabilities, own: Dataset, *, share: float, temperature: float) -> Probabilities:
+    """Return a teacher's labels (n, L) as the student learns them.
+
+    The first rows are those of `own`: they keep a share of their true labels.
+
+    Parameters
+    ----------
+    share : of the teacher's word on labelled rows
+    temperature : what its logits are divided by; above 1 it is less sure (Hinton et al. 2015)
+    """
+    p = np.clip(soft, 1e-7, 1 - 1e-7)
+    yes = p ** (1 / temperature)
+    if own.kind == "multilabel":
+        found = yes / (yes + (1 - p) ** (1 / temperature))
+    else:
+        found = yes / yes.sum(axis=1, keepdims=True)
+    found[: len(own)] = share * found[: len(own)] + (1 - share) * own_shares(own)
+    return found
+
+
 def augmented(
     texts: Sequence[str],
     *,
     rounds: int,
     rng: np.random.Generator,
     avoided: Collection[str] = (),
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> tuple[list[str], list[int]]:
     """Return made texts, and for each the number of the text that it was made from.
 
@@ -81,6 +106,7 @@ def augmented(
     ----------
     rounds : how many are tried from each text
     avoided : texts that must not come out: held-back ones
+    groups : (n,) texts of different groups are never put together; by default all are of one
 
     Examples
     --------
@@ -90,12 +116,15 @@ def augmented(
     """
     words = [text.split() for text in texts]
     seen = {normalise(text) for text in (*texts, *avoided)}
+    group = np.zeros(len(texts), np.int64) if groups is None else groups
+    members = {int(g): np.flatnonzero(group == g) for g in np.unique(group)}
     made, sources = [], []
     for _ in range(rounds):
         for number, own in enumerate(words):
             found = _shortened(own, rng)
             if rng.random() < SPLICE_SHARE:
-                piece = _run(words[int(rng.integers(len(words)))], rng)
+                mates = members[int(group[number])]
+                piece = _run(words[mates[rng.integers(len(mates))]], rng)
                 found = [*found, *piece] if rng.random() < 0.5 else [*piece, *found]
             text = " ".join(found)
             name = normalise(text)

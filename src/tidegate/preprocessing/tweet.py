@@ -321,13 +321,18 @@ _PLAIN: Final = re.compile(
 )
 
 
+def _repaired(surface: str) -> str:
+    if "&" in surface or not (surface.isascii() and surface.isprintable()):
+        return _ENTITY_OR_INVISIBLE.sub(_decoded, surface)
+    return surface
+
+
 def _tokens_of(surface: str) -> tuple[str, ...]:
     plain = _PLAIN.fullmatch(surface)
     if plain:
         kind = plain.lastgroup or ""
         return (_word(plain[kind]) if kind == "word" else _FIXED[kind],)
-    if "&" in surface or not (surface.isascii() and surface.isprintable()):
-        surface = _ENTITY_OR_INVISIBLE.sub(_decoded, surface)
+    surface = _repaired(surface)
     return tuple(piece.token for piece in _pieces(surface, 0, len(surface)) if not piece.dropped)
 
 
@@ -359,6 +364,7 @@ class TweetTokenizer:
 
     __slots__ = ("_words",)
     read = staticmethod(_tokens_of)  # the tokens of one surface word, not remembered
+    repair = staticmethod(_repaired)  # one surface word without entities and what is invisible
 
     def __init__(self) -> None:
         self._words = _Words()
@@ -389,12 +395,6 @@ class TweetTokenizer:
             for piece in _pieces(surface.text, 0, len(surface.text)):
                 first = chunk.start() + surface.starts[piece.start]
                 last = chunk.start() + surface.ends[piece.end - 1] - 1
-                spans.append(
-                    TokenSpan(
-                        token=piece.token,
-                        start=whole.starts[first],
-                        end=whole.ends[last],
-                        dropped=piece.dropped,
-                    )
-                )
+                place = {"start": whole.starts[first], "end": whole.ends[last]}
+                spans.append(TokenSpan(token=piece.token, dropped=piece.dropped, **place))
         return spans

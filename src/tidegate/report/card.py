@@ -86,8 +86,8 @@ def _taught(scored: Scored) -> str:
         return " It also learned from a blend of LSTMs and TF-IDF models trained on those rows."
     facts = scored.teacher
     return (
-        f" It also learned from {facts['name']} ({facts['parameters']:,} parameters, licence: "
-        f"{facts['licence']}), fine-tuned on those rows; nothing of it is in this bundle."
+        f" It also learned from {facts['name']} (licence: {facts['licence']}), fine-tuned on those "
+        "rows; nothing of it is in this bundle."
     )
 
 

@@ -18,7 +18,7 @@ from tidegate.calibration import decide
 from tidegate.dataset import Dataset, normalise
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
-from tidegate.training.score import Scored
+from tidegate.training.score import OURS, Rival, Scored
 
 _NAMES = {
     "accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1",
@@ -40,6 +40,7 @@ def report_page(scored: Scored, *, title: str) -> str:
         f'<p class="verdict">{verdict(scored)}</p>',
         "<h2>Scores on the same messages</h2>",
         _scores(scored),
+        *_costs(scored),
         '<h2>What it decides, and how sure it is</h2><div class="grid">',
         *_decisions(scored),
         '</div><h2>How it learned, and where it errs</h2><div class="grid">',
@@ -80,16 +81,40 @@ def _number(value: float | None) -> str:
 def _scores(scored: Scored) -> str:
     names = [name for name in _NAMES if name in scored.report.scores]
     rows = []
-    for title, report in [("this model", scored.report)] + [
-        (escape(r.name), r.report) for r in scored.rivals
-    ]:
-        cells = [title]
+    ahead = {r.name: _gap(r) for r in scored.rivals}
+    for title, report in [(OURS, scored.report), *((r.name, r.report) for r in scored.rivals)]:
+        cells = [escape(title)]
         for name in names:
             s = report.scores[name]
             spread = f'<br><span class="soft">{_number(s.low)}–{_number(s.high)}</span>'
             cells.append(_number(s.value) + spread)
-        rows.append(cells)
-    return table(["", *(_NAMES[n] for n in names)], rows, first="ours")
+        rows.append([*cells, ahead.get(title, "")])
+    return table(["", *(_NAMES[n] for n in names), "this model is ahead by"], rows, first="ours")
+
+
+def _gap(rival: Rival) -> str:
+    """Return the paired difference of accuracy, its interval, and McNemar's p."""
+    gap, p = rival.ahead.accuracy, rival.ahead.mcnemar_p
+    spread = f"{gap.low:+.3f} to {gap.high:+.3f}" + ("" if p is None else f", p = {p:.3f}")
+    return f'{gap.value:+.3f}<br><span class="soft">{spread}</span>'
+
+
+def _costs(scored: Scored) -> list[str]:
+    """Return what a taught model costs beside its teacher, as measured on this run's machine."""
+    if not scored.costs:
+        return []
+    rows = [
+        [escape(name), f"{c.parameters:,}", f"{c.size_bytes / 1e6:.1f}",
+         f"{c.messages_per_s:,.0f}", f"{c.one_ms:.2f}"]
+        for name, c in scored.costs.items()
+    ]  # fmt: skip
+    names = ["", "parameters", "MB on disk", "messages a second", "one message, ms"]
+    note = "Timed on one core of the machine that trained it; another run gives other times."
+    return [
+        "<h2>What an answer costs</h2>",
+        f'<p class="soft">{note}</p>',
+        table(names, rows, first="ours"),
+    ]
 
 
 def _decisions(scored: Scored) -> list[str]:

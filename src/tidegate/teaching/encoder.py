@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from tidegate.errors import ConfigError
+from tidegate.preprocessing.tweet import TweetTokenizer
 
 MAX_PIECES = 64  # word pieces read of a text
 _DROPOUT = 0.1
+_TOKENIZER = TweetTokenizer()
 
 
 class Encoder(nn.Module):
@@ -42,7 +44,7 @@ class Encoder(nn.Module):
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text's word pieces, 64 at most, and one at least."""
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        clean = [plain(text) for text in texts]
         found: list[list[int]] = self.tokenizer(
             clean, truncation=True, max_length=MAX_PIECES, padding=False
         )["input_ids"]
@@ -66,6 +68,40 @@ class Encoder(nn.Module):
     def n_parameters(self) -> int:
         """How many numbers it has."""
         return sum(p.numel() for p in self.parameters())
+
+    @property
+    def size_bytes(self) -> int:
+        """What its weights weigh."""
+        return sum(p.numel() * p.element_size() for p in self.parameters())
+
+    def licence(self) -> str:
+        """Return the licence that its model card states, or "unknown"."""
+        from transformers.utils.hub import cached_file
+
+        try:
+            card = cached_file(self.name, "README.md")
+        except OSError:
+            return "unknown"
+        for line in (
+            Path(card or "").read_text(encoding="utf-8", errors="replace").splitlines()[:60]
+        ):
+            if line.startswith("license:"):
+                return line.removeprefix("license:").strip() or "unknown"
+        return "unknown"
+
+
+def plain(text: str) -> str:
+    """Return a message as an encoder should read it: repaired, its links cut short.
+
+    Examples
+    --------
+    >>> plain("Fire &amp; smoke https://t.co/a1B2")
+    'Fire & smoke http'
+    """
+    # That there is a link says much; what its characters spell says nothing, and costs ten pieces.
+    surfaces = _TOKENIZER.surfaces(text)
+    words = ("http" if _TOKENIZER.read(s) == ("<url>",) else _TOKENIZER.repair(s) for s in surfaces)
+    return " ".join(words).encode("utf-8", "replace").decode("utf-8")
 
 
 def _loaded(name: str) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tidegate.batching import length_pools
 from tidegate.calibration import Kind
 from tidegate.teaching.encoder import Encoder
-from tidegate.teaching.workspace import Workspace
+from tidegate.workspace import Workspace, restore_state, state_of
 
 BATCH, EPOCHS, RATE, DECAY, WARMUP, CLIP = 32, 2, 8e-5, 0.01, 0.1, 1.0
 SAVE_EVERY_S = 30.0
@@ -38,7 +38,7 @@ def finetune(
     kind: Kind,
     seed: int,
     precision: str,
-    workspace: Workspace,
+    workspace: Workspace | None = None,
     save_every_s: float = SAVE_EVERY_S,
     say: Say = lambda line: None,
 ) -> None:
@@ -49,7 +49,7 @@ def finetune(
     Parameters
     ----------
     precision : "bfloat16" where the machine computes in it, else "float32"
-    workspace : where checkpoints go, and where one may lie already
+    workspace : where checkpoints go, and where one may lie already; by default nowhere
     save_every_s : seconds of work that a killed run may lose
     say : called with a line now and then: steps done, and time left
     """
@@ -58,7 +58,10 @@ def finetune(
     optimizer = torch.optim.AdamW(
         encoder.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=DECAY, fused=True
     )
-    step = workspace.restore(encoder, optimizer)
+    step, kept = 0, workspace.kept("encoder") if workspace is not None else None
+    if kept is not None:
+        restore_state(encoder, optimizer, kept.arrays)
+        step = kept.facts["step"]
     y = torch.from_numpy(targets).to(encoder.head.weight.device)
     saved = started = time.monotonic()
     first = step
@@ -79,7 +82,8 @@ def finetune(
         step += 1
         now = time.monotonic()
         if now - saved >= save_every_s or step == len(batches):
-            workspace.keep(encoder, optimizer, step)
+            if workspace is not None:
+                workspace.keep("encoder", state_of(encoder, optimizer), {"step": step})
             left = (now - started) / (step - first) * (len(batches) - step)
             say(f"teacher: step {step} of {len(batches)}, {left:.0f} s left")
             saved = time.monotonic()
@@ -105,7 +109,7 @@ def answer(
     encoder.eval()
     pieces = encoder.pieces(texts)
     order = np.argsort([len(row) for row in pieces], kind="stable")
-    name = workspace.teacher_name(encoder) if workspace is not None else ""
+    name = fingerprint(encoder) if workspace is not None else ""
     started, done = time.monotonic(), 0
     found: list[Probabilities] = []
     for start in range(0, len(order), BLOCK):
@@ -125,12 +129,21 @@ def answer(
     return in_order
 
 
-def best_precision() -> str:
-    """Return "bfloat16" where this machine multiplies matrices in it, else "float32"."""
-    if torch.cuda.is_available():
-        return "bfloat16"
-    capable = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return "bfloat16" if capable is not None and capable() else "float32"
+def fingerprint(model: nn.Module) -> str:
+    """Return the SHA-256 of a network's weights."""
+    digest = hashlib.sha256()
+    for name, p in model.named_parameters():
+        digest.update(name.encode() + p.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def best_precision(device: str) -> str:
+    """Return "bfloat16" where the device multiplies matrices in it, else "float32"."""
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    capable = any(getattr(torch.cpu, check, bool)() for check in checks)
+    return "bfloat16" if capable else "float32"
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ not beat this has no reason to exist, so every report shows it beside.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,6 +66,18 @@ class Baseline:
             self._columns = np.unique(targets)
             self.pipeline.fit(texts, targets)
         return self
+
+    @property
+    def n_parameters(self) -> int:
+        """How many weights it has."""
+        model = self.pipeline[-1]
+        models = model.estimators_ if isinstance(model, OneVsRestClassifier) else [model]
+        return sum(m.coef_.size + m.intercept_.size for m in models)
+
+    @property
+    def size_bytes(self) -> int:
+        """What it would weigh on disk, pickled as people keep such models."""
+        return len(pickle.dumps(self.pipeline))
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the probability of each label, (n_texts, n_labels)."""

@@ -1,11 +1,8 @@
 """A teacher that needs nothing but what training has: several LSTMs and TF-IDF, out of fold.
 
-Takes a dataset and its training rows, gives lessons: the rows' texts with soft labels, and texts
-made from them with the teacher's labels. Each text is labelled by models that learned neither from
-it nor from a row that repeats it, nor from the row it was made from; otherwise they would only
-repeat the labels they were given.
-
-The student is one small LSTM: what it answers with costs no more than a model without a teacher.
+Takes training rows, gives the probabilities of texts. A row's text, and texts made from it, are
+labelled by models that learned neither from that row nor from one that repeats it; otherwise they
+would only repeat the labels they were given.
 """
 
 from __future__ import annotations
@@ -16,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.config import Config
-from tidegate.dataset import Dataset, grouped_folds
-from tidegate.lessons import Lessons, Probabilities, augmented, own_shares
+from tidegate.config import Config, untaught
+from tidegate.dataset import Dataset
+from tidegate.lessons import Probabilities
 from tidegate.runtime import Predictor
 from tidegate.training.baseline import Baseline
 
@@ -34,21 +31,77 @@ class Blend:
         self.baseline = baseline
         self.share = share
 
+    @classmethod
+    def fit(cls, own: Dataset, config: Config, rows: Indices, *, seed: int, learn: Learn) -> Blend:
+        """Train its members on rows of a dataset.
+
+        Parameters
+        ----------
+        seed : of the first LSTM; the next have the next
+        learn : trains one LSTM on rows of a dataset
+        """
+        training = config.training
+        member = untaught(config).with_settings(calibrate=False, threshold="half")
+        baseline = Baseline(own.kind, len(own.labels), characters=True)
+        baseline.fit([own.texts[i] for i in rows], own.targets[rows])
+        seeds = range(seed, seed + training.teacher_models)
+        lstms = [learn(own, member.with_settings(seed=s), rows) for s in seeds]
+        return cls(lstms, baseline, share=training.tfidf_share)
+
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the weighted mean of the members' probabilities, (n_texts, n_labels)."""
         lstms = np.mean([lstm.predict_proba(texts) for lstm in self.lstms], axis=0)
         found: Probabilities = (1 - self.share) * lstms
         return found + self.share * self.baseline.predict_proba(texts)
 
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers its members have."""
+        return self.baseline.n_parameters + sum(m.bundle.n_parameters for m in self.lstms)
+
+    @property
+    def size_bytes(self) -> int:
+        """What its members would weigh on disk."""
+        return self.baseline.size_bytes + sum(m.bundle.size_bytes for m in self.lstms)
+
 
 class BlendTeacher:
-    """The blends of all folds, each a teacher of what it has not seen; together, one more model."""
+    """The blends of all folds, each a teacher of what it has not seen; together, one more model.
 
-    def __init__(self, blends: Sequence[Blend]) -> None:
-        self.blends = blends
-        n_lstms = sum(len(blend.lstms) for blend in blends)
-        self.name = f"teacher: {n_lstms} LSTMs and {len(blends)} TF-IDF models"
-        self.facts: dict[str, Any] = {"kind": "blend"}
+    Parameters
+    ----------
+    own : the training rows
+    folds : (N,) the fold of each; rows that repeat one another are in one fold
+    learn : trains one LSTM on rows of a dataset
+    on_fold : called with the number of folds done
+    """
+
+    def __init__(
+        self,
+        own: Dataset,
+        config: Config,
+        folds: Indices,
+        *,
+        learn: Learn,
+        on_fold: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        self.blends = []
+        for fold in range(int(folds.max()) + 1):
+            seed = (config.training.seed + 1) * 1000 + fold * 100
+            rows = np.flatnonzero(folds != fold)
+            self.blends.append(Blend.fit(own, config, rows, seed=seed, learn=learn))
+            on_fold(fold + 1)
+        n_lstms = sum(len(blend.lstms) for blend in self.blends)
+        self.name = f"{n_lstms} LSTMs and {len(self.blends)} TF-IDF models"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the report and the model card say of it."""
+        return {
+            "kind": "blend",
+            "parameters": sum(blend.n_parameters for blend in self.blends),
+            "size_bytes": sum(blend.size_bytes for blend in self.blends),
+        }
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the mean of the blends' probabilities: for texts that none has learned from."""
@@ -56,60 +109,14 @@ class BlendTeacher:
         mean: Probabilities = np.mean(found, axis=0)
         return mean
 
+    def label(self, texts: Sequence[str], folds: Indices) -> Probabilities:
+        """Return the probabilities (n, L) of texts by the blend that has not seen their fold.
 
-def blend_lessons(
-    dataset: Dataset,
-    config: Config,
-    rows: Indices,
-    *,
-    learn: Learn,
-    avoided: Sequence[str],
-    unlabelled: Sequence[str] = (),
-    on_stage: Callable[[str], None] = lambda line: None,
-) -> Lessons:
-    """Train the blend fold by fold and return what it teaches about the training rows.
-
-    Parameters
-    ----------
-    rows : the training rows; of the dataset nothing else is learned from or labelled
-    learn : trains one LSTM on rows of a dataset
-    avoided : texts that must not be made by chance: the held-back ones
-    unlabelled : further texts to learn about
-    on_stage : called with a line after each fold
-    """
-    training = config.training
-    member = config.with_settings(teacher="none", calibrate=False, threshold="half")
-    own = dataset.subset(rows)
-    n_folds = training.teacher_folds
-    folds = grouped_folds(own, [1 / n_folds] * n_folds, seed=training.seed)
-    soft = np.zeros((len(own), len(own.labels)))
-    texts, targets, blends = list(own.texts), [soft], []
-    for fold in range(n_folds):
-        learned, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        blends.append(_blend(own, member, learned, fold=fold, learn=learn))
-        held_texts = [own.texts[i] for i in held]
-        rng = np.random.default_rng([training.seed, fold])
-        made, _ = augmented(held_texts, rounds=training.augment, rng=rng, avoided=avoided)
-        soft[held] = blends[-1].predict_proba(held_texts)
-        texts += made
-        targets.append(blends[-1].predict_proba(made))
-        on_stage(f"teacher {fold + 1} of {n_folds}: {len(made):,} texts made and labelled")
-    soft *= training.soft_share
-    soft += (1 - training.soft_share) * own_shares(own)
-    teacher = BlendTeacher(blends)
-    if unlabelled:
-        texts += unlabelled
-        targets.append(teacher.predict_proba(unlabelled))
-    return Lessons(
-        texts=tuple(texts), targets=np.concatenate(targets).astype(np.float32), teacher=teacher
-    )
-
-
-def _blend(own: Dataset, config: Config, rows: Indices, *, fold: int, learn: Learn) -> Blend:
-    """Train the members of a fold's blend on its rows."""
-    training = config.training
-    baseline = Baseline(own.kind, len(own.labels), characters=True)
-    baseline.fit([own.texts[i] for i in rows], own.targets[rows])
-    seeds = [(training.seed + 1) * 1000 + fold * 100 + k for k in range(training.teacher_models)]
-    lstms = [learn(own, config.with_settings(seed=seed), rows) for seed in seeds]
-    return Blend(lstms, baseline, share=training.tfidf_share)
+        Those of fold −1 are nobody's: all blends label them.
+        """
+        found = np.zeros((len(texts), self.blends[0].baseline.n_labels))
+        for fold in np.unique(folds).tolist():
+            inside = np.flatnonzero(folds == fold)
+            asked = self if fold < 0 else self.blends[fold]
+            found[inside] = asked.predict_proba([texts[i] for i in inside.tolist()])
+        return found

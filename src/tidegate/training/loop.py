@@ -7,7 +7,7 @@ what happened in each epoch. Knows nothing of text, files or reports.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from tidegate.batching import length_pools
 from tidegate.calibration import Kind
 from tidegate.config import TrainingConfig
 from tidegate.training.model import MessageNet
+from tidegate.workspace import Workspace, restore_state, state_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,23 +62,25 @@ def fit(
     *,
     kind: Kind,
     watched: Encoded | None = None,
+    work: Workspace | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
     """Train the network in place.
 
-    Random numbers come from `config.seed` alone: the caller's generators are left as they were.
-
     Parameters
     ----------
     train, watched : rows to learn from, and rows to score after each epoch without learning
+    work : where each epoch's end is kept, and where one may lie already; by default nowhere
     on_epoch : called after each epoch
     """
     loss_of = _loss(train, config, kind=kind)
     optimizer = _optimizer(model, config)
     batches = _batches(train, config)
     schedule = _schedule(optimizer, config, steps=config.epochs * len(batches(0)))
-    history: list[Epoch] = []
-    for number in range(config.epochs):
+    history = [] if work is None else _resume(work, model, optimizer)
+    for _ in range(len(history) * len(batches(0))):
+        schedule.step()
+    for number in range(len(history), config.epochs):
         model.train()
         losses, right = [], 0.0
         for rows in batches(number):
@@ -100,8 +103,22 @@ def fit(
             train_accuracy=right / len(train), test_loss=test_loss, test_accuracy=test_accuracy,
         )  # fmt: skip
         history.append(epoch)
+        if work is not None:
+            arrays = {**state_of(model, optimizer), "random": torch.get_rng_state().numpy()}
+            work.keep("student", arrays, {"history": [asdict(e) for e in history]})
         on_epoch(epoch)
     return history
+
+
+def _resume(work: Workspace, model: MessageNet, optimizer: torch.optim.Optimizer) -> list[Epoch]:
+    """Bring back the end of the last epoch kept; return the epochs done."""
+    kept = work.kept("student")
+    if kept is None:
+        return []
+    arrays = dict(kept.arrays)
+    torch.set_rng_state(torch.from_numpy(arrays.pop("random")))
+    restore_state(model, optimizer, arrays)
+    return [Epoch(**facts) for facts in kept.facts["history"]]
 
 
 def _batches(train: Encoded, config: TrainingConfig) -> Callable[[int], list[Tensor]]:

@@ -7,7 +7,8 @@ comes from the engine that will answer, on rows that neither weights nor thresho
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,15 @@ from tidegate.dataset import Dataset
 from tidegate.evaluation import Comparison, Report, compare, evaluate
 from tidegate.runtime import Predictor
 from tidegate.training.baseline import Baseline, majority
+from tidegate.training.cost import Answer, Cost, cost
 from tidegate.training.loop import Epoch
+from tidegate.training.threads import torch_threads
 from tidegate.training.train import Trained, thresholds, train
 
 Probabilities = npt.NDArray[np.float64]
 BASELINE = "TF-IDF + logistic regression"
 MAJORITY = "majority class"
+OURS = "this model"
 UNTAUGHT = "the same network, no teacher"
 
 
@@ -49,6 +53,8 @@ class Scored:
     n_tokens, n_unknown : (n_test,) tokens read of each message, and how many were unknown words
     cross_validation : scores over folds and the most doubtful labels, if it was asked for
     teacher : the teacher's facts, if there was one
+    costs : of a taught model, what it, its rivals and its teacher cost, by name; these are
+        measured, so no file that must repeat holds them
     """
 
     bundle: Bundle
@@ -62,10 +68,13 @@ class Scored:
     state_changes: int | None = None
     cross_validation: dict[str, Any] | None = None
     teacher: dict[str, Any] | None = None
+    costs: Mapping[str, Cost] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Return the report for a terminal."""
         found = [*self.report.lines(), "", *comparison_lines(self.report, self.rivals)]
+        if self.costs:
+            found += ["", *cost_lines(self.costs)]
         if self.state_changes is not None:
             found += [
                 "",
@@ -90,58 +99,87 @@ class Scored:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Other:
+    """Another model that learned from the same rows, its threshold, and what it weighs."""
+
+    answer: Answer
+    threshold: Any
+    parameters: int
+    size_bytes: int
+
+    def cost(self, texts: Sequence[str]) -> Cost:
+        return cost(self.answer, texts, parameters=self.parameters, size_bytes=self.size_bytes)
+
+
 def score(trained: Trained) -> Scored:
     """Score the engine and its rivals on the test rows."""
     test, prepared = trained.test, trained.prepared
-    predictor = Predictor(trained.bundle)
-    probabilities = predictor.predict_proba(test.texts)
+    ours = _engine(trained.bundle)
+    probabilities = ours.answer(test.texts)
     learned = prepared.dataset.subset(prepared.train_rows)
-    report = _report(test, probabilities, threshold=predictor.threshold)
-    baseline = Baseline(test.kind, len(test.labels)).fit(learned.texts, learned.targets)
+    report = _report(test, probabilities, threshold=ours.threshold)
     most = majority(learned.targets, len(test), kind=test.kind, n_labels=len(test.labels))
-    half = np.array(0.5)
-    guesses = {
-        **_school(trained),
-        MAJORITY: (most, half),
-        BASELINE: (baseline.predict_proba(test.texts), _their_threshold(trained, baseline)),
-    }
+    school = _school(trained)
+    others = {**school, BASELINE: _baseline(trained, learned)}
+    guesses = {name: (o.answer(test.texts), o.threshold) for name, o in others.items()}
+    # The baseline stands last: what people would use instead is what ours is compared with.
+    guesses = {MAJORITY: (most, np.array(0.5)), **guesses}
     rivals = tuple(
         Rival(
             name=name,
             report=_report(test, theirs, threshold=threshold),
             ahead=compare(
                 test.targets, probabilities, theirs,
-                kind=test.kind, threshold=predictor.threshold, their_threshold=threshold,
+                kind=test.kind, threshold=ours.threshold, their_threshold=threshold,
             ),
             probabilities=theirs,
         )
         for name, (theirs, threshold) in guesses.items()
     )  # fmt: skip
+    costs = {}
+    if school:
+        with torch_threads(1):
+            costs = {name: o.cost(test.texts) for name, o in {OURS: ours, **others}.items()}
     n_tokens, n_unknown = _words(trained)
     scored = Scored(
         bundle=trained.bundle, report=report, rivals=rivals, history=trained.history, test=test,
         probabilities=probabilities, n_tokens=n_tokens, n_unknown=n_unknown,
-        state_changes=trained.state_changes,
+        state_changes=trained.state_changes, costs=costs,
         teacher=None if trained.teacher is None else trained.teacher.facts,
     )  # fmt: skip
     return replace(scored, bundle=replace(trained.bundle, metrics=_metrics(scored)))
 
 
-def _school(trained: Trained) -> dict[str, tuple[Probabilities, Any]]:
-    """Return what a taught model's teacher says of the test rows, and its untaught like."""
-    if trained.teacher is None:
+def _engine(bundle: Bundle) -> _Other:
+    predictor = Predictor(bundle)
+    return _Other(
+        answer=predictor.predict_proba, threshold=predictor.threshold,
+        parameters=bundle.n_parameters, size_bytes=bundle.size_bytes,
+    )  # fmt: skip
+
+
+def _baseline(trained: Trained, learned: Dataset) -> _Other:
+    found = Baseline(learned.kind, len(learned.labels)).fit(learned.texts, learned.targets)
+    return _Other(
+        answer=found.predict_proba, threshold=_their_threshold(trained, found),
+        parameters=found.n_parameters, size_bytes=found.size_bytes,
+    )  # fmt: skip
+
+
+def _school(trained: Trained) -> dict[str, _Other]:
+    """Return a taught model's untaught like, and its teacher."""
+    teacher, prepared = trained.teacher, trained.prepared
+    if teacher is None:
         return {}
-    prepared, texts = trained.prepared, trained.test.texts
-    rows = np.concatenate([prepared.train_rows, trained.kept_rows])
-    alone = train(
-        prepared.dataset, untaught(prepared.config), rows=(np.sort(rows), prepared.test_rows[:0])
-    )
-    predictor = Predictor(alone.bundle)
-    teacher = trained.teacher
-    return {
-        UNTAUGHT: (predictor.predict_proba(texts), predictor.threshold),
-        teacher.name: (teacher.predict_proba(texts), np.array(0.5)),
-    }
+    rows = np.sort(np.concatenate([prepared.train_rows, trained.kept_rows]))
+    config = untaught(prepared.config)
+    alone = train(prepared.dataset, config, rows=(rows, prepared.test_rows[:0]))
+    taught = _Other(
+        answer=teacher.predict_proba, threshold=np.array(0.5),
+        parameters=teacher.facts["parameters"], size_bytes=teacher.facts["size_bytes"],
+    )  # fmt: skip
+    return {UNTAUGHT: _engine(alone.bundle), f"teacher: {teacher.name}": taught}
 
 
 def _their_threshold(trained: Trained, baseline: Baseline) -> npt.NDArray[np.float64]:
@@ -186,16 +224,27 @@ def _words(trained: Trained) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int6
 def comparison_lines(report: Report, rivals: tuple[Rival, ...]) -> list[str]:
     """Return the table in which the rivals stand beside the model."""
     names = ["accuracy", "f1", "roc_auc", "expected_calibration_error"]
-    lines = [f"{'on the same rows':30}" + "".join(f"{n[:12]:>13}" for n in names)]
-    reports = [("this model", report), *((r.name, r.report) for r in rivals)]
+    lines = [f"{'on the same rows':42}" + "".join(f"{n[:12]:>13}" for n in names)]
+    reports = [(OURS, report), *((r.name, r.report) for r in rivals)]
     for name, found in reports:
-        lines.append(f"{name:30}" + "".join(f"{found.scores[n].value:13.3f}" for n in names))
+        lines.append(f"{name[:41]:42}" + "".join(f"{found.scores[n].value:13.3f}" for n in names))
     best = rivals[-1]
     gap = best.ahead.accuracy
     lines.append(
         f"ahead of {best.name} by {gap.value:+.3f} accuracy ({gap.low:+.3f} to {gap.high:+.3f})"
         + ("" if best.ahead.mcnemar_p is None else f", McNemar p = {best.ahead.mcnemar_p:.3f}")
     )
+    return lines
+
+
+def cost_lines(costs: Mapping[str, Cost]) -> list[str]:
+    """Return what a taught model and its rivals cost, for a terminal."""
+    lines = [f"{'on one core':42}{'parameters':>12}{'MB':>8}{'messages/s':>12}{'one, ms':>9}"]
+    lines += [
+        f"{name[:41]:42}{c.parameters:12,}{c.size_bytes / 1e6:8.1f}{c.messages_per_s:12,.0f}"
+        f"{c.one_ms:9.2f}"
+        for name, c in costs.items()
+    ]
     return lines
 
 

@@ -6,17 +6,16 @@ show progress passes `on_prepared` and `on_epoch`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.bundle import Bundle
+from tidegate.bundle import Bundle, is_bundle
 from tidegate.calibration import Kind, choose_threshold, fit_temperature
 from tidegate.config import Config
 from tidegate.dataset import Dataset, grouped_folds, read_texts
@@ -24,11 +23,14 @@ from tidegate.dataset import split as split_rows
 from tidegate.errors import ConfigError
 from tidegate.lessons import Lessons, Teacher
 from tidegate.runtime import Predictor
-from tidegate.training.blend import blend_lessons
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
+from tidegate.training.pace import Pace
 from tidegate.training.prepare import Indices, Prepared, prepare
+from tidegate.training.school import School
+from tidegate.training.threads import torch_threads
+from tidegate.workspace import Workspace
 
 Weights = npt.NDArray[np.float32]
 
@@ -78,7 +80,8 @@ def train(
     ----------
     rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
     sample_weight : (N,) how much each row counts in the loss; not with a teacher
-    folder, resume : where an encoder's unfinished work is kept, and whether to go on with it
+    folder, resume : where a teacher's and its student's unfinished work is kept, and whether to
+        go on with it
     on_prepared, on_stage, on_epoch : called with the prepared rows, with a line for each stage of a
         teacher's work, and after each epoch
 
@@ -97,60 +100,61 @@ def train(
     kept, validation = _hold_back(dataset, config, train_rows)
     prepared = prepare(dataset, config, train=kept, test=test_rows)
     on_prepared(prepared)
-    with _threads(config.training.threads):
-        lessons = None
-        if config.training.teacher != "none":
-            avoided = [dataset.texts[i] for i in test_rows]
-            lessons = _lessons(
-                dataset, config, kept, avoided, folder=folder, resume=resume, on_stage=on_stage
-            )
-        return _trained(prepared, validation, sample_weight, lessons, on_epoch=on_epoch)
+    with torch_threads(config.training.threads):
+        if config.training.teacher == "none":
+            return _trained(prepared, validation, sample_weight=sample_weight, on_epoch=on_epoch)
+        school = _school(prepared, folder=folder, resume=resume, say=on_stage)
+        lessons = school.lessons(partial(_member, work=school.work))
+        pace = Pace("student: epoch", config.training.epochs)
+
+        def on_student(epoch: Epoch) -> None:
+            on_epoch(epoch)
+            on_stage(pace.line(epoch.number))
+
+        return _trained(
+            prepared, validation, lessons=lessons, work=school.work, on_epoch=on_student
+        )
 
 
-def _lessons(
-    dataset: Dataset,
-    config: Config,
-    rows: Indices,
-    avoided: list[str],
-    *,
-    folder: Path | None,
-    resume: bool,
-    on_stage: Callable[[str], None],
-) -> Lessons:
-    """Return what the config's teacher teaches about the training rows."""
+def _school(
+    prepared: Prepared, *, folder: Path | None, resume: bool, say: Callable[[str], None]
+) -> School:
+    """Return the config's teachers, who may see the training rows."""
+    config, dataset = prepared.config, prepared.dataset
     path = config.training.unlabelled
-    unlabelled = read_texts(path, config.data) if path else ()
-    if config.training.teacher == "blend":
-        return blend_lessons(
-            dataset, config, rows, learn=_member, avoided=avoided, unlabelled=unlabelled,
-            on_stage=on_stage,
-        )  # fmt: skip
-    from tidegate.teaching.teach import encoder_lessons
-
-    with _threads(0):  # an encoder is large enough to gain from every core
-        return encoder_lessons(
-            dataset, config, rows, avoided=avoided, unlabelled=unlabelled, folder=folder,
-            resume=resume, on_stage=on_stage,
-        )  # fmt: skip
+    return School(
+        dataset.subset(prepared.train_rows), config,
+        avoided=[dataset.texts[i] for i in prepared.test_rows],
+        unlabelled=read_texts(path, config.data) if path else (),
+        folder=folder, resume=resume, say=say,
+    )  # fmt: skip
 
 
-def _member(dataset: Dataset, config: Config, rows: Indices) -> Predictor:
-    """Train one LSTM of a teacher."""
-    prepared = prepare(dataset, config, train=rows, test=rows[:0])
-    return Predictor(_trained(prepared, rows[:0], None, None, on_epoch=lambda epoch: None).bundle)
+def _member(
+    dataset: Dataset, config: Config, rows: Indices, *, work: Workspace | None
+) -> Predictor:
+    """Train one LSTM of a teacher, or load it if an interrupted run had done so."""
+    place = None if work is None else work.folder / f"lstm-{config.training.seed}"
+    if place is not None and is_bundle(place):
+        return Predictor.load(place)
+    bundle = _trained(prepare(dataset, config, train=rows, test=rows[:0]), rows[:0]).bundle
+    if place is not None:
+        bundle.save(place)
+    return Predictor(bundle)
 
 
 def _trained(
     prepared: Prepared,
     validation: Indices,
-    sample_weight: Weights | None,
-    lessons: Lessons | None,
     *,
-    on_epoch: Callable[[Epoch], None],
+    sample_weight: Weights | None = None,
+    lessons: Lessons | None = None,
+    work: Workspace | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
     """Fit, export, and choose thresholds; count what random initial states would change."""
     test_rows = prepared.test_rows
-    model, history = _fit(prepared, sample_weight, lessons, on_epoch=on_epoch)
+    model, history = _fit(prepared, sample_weight, lessons, work=work, on_epoch=on_epoch)
     random_logits = None
     if model.random_states and len(test_rows):
         random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
@@ -180,6 +184,7 @@ def _fit(
     sample_weight: Weights | None,
     lessons: Lessons | None,
     *,
+    work: Workspace | None,
     on_epoch: Callable[[Epoch], None],
 ) -> tuple[MessageNet, list[Epoch]]:
     """Build the network and train it, random numbers drawn from the config's seed alone."""
@@ -207,20 +212,10 @@ def _fit(
             config.training,
             kind=dataset.kind,
             watched=prepared.encoded(prepared.test_rows),
+            work=work,
             on_epoch=on_epoch,
         )
     return model, history
-
-
-@contextmanager
-def _threads(wanted: int) -> Iterator[None]:
-    """Let torch use so many cores for a while; a small network is slower on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or os.cpu_count() or 1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _decided(bundle: Bundle, prepared: Prepared, validation: Indices) -> Bundle:

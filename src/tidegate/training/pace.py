@@ -1,0 +1,25 @@
+"""How far a stage is and how long the rest may take, as a line for people."""
+
+from __future__ import annotations
+
+import time
+
+
+class Pace:
+    """The progress of a stage of n parts, some of which an earlier run may have done.
+
+    Examples
+    --------
+    >>> Pace("epoch", 4).line(4)
+    'epoch 4 of 4, 0 s left'
+    """
+
+    def __init__(self, what: str, n: int, *, done: int = 0) -> None:
+        self._what, self._n, self._before = what, n, done
+        self._started = time.monotonic()
+
+    def line(self, done: int) -> str:
+        """Return the line after so many parts are done."""
+        spent = time.monotonic() - self._started
+        left = spent / max(done - self._before, 1) * (self._n - done)
+        return f"{self._what} {done:,} of {self._n:,}, {left:.0f} s left"

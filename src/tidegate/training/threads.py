@@ -1,0 +1,20 @@
+"""How many cores torch uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def torch_threads(wanted: int) -> Iterator[None]:
+    """Let torch use so many cores for a while; a small network is slower on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
