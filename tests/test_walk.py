@@ -221,6 +221,17 @@ def test_tokens_keep_their_place_and_what_was_dropped_says_why() -> None:
     assert [t.known for t in found.read_tokens] == [True, True, True, False]
 
 
+def test_what_cleaning_removed_is_told() -> None:
+    text = "@Bob: FIRE!! 🔥"
+    found = walk(tiny_bundle(**SHAPES["lesson"], tokenizer="lesson", unknown="drop"), text)
+    assert [(t.token, text[t.start : t.end], t.dropped) for t in found.tokens if t.start >= 0] == [
+        ("@", "@", "removed by cleaning"), ("bob", "Bob", "not in the vocabulary"),
+        (":", ":", "removed by cleaning"), ("fire", "FIRE", ""),
+        ("!!", "!!", "removed by cleaning"), ("🔥", "🔥", "removed by cleaning"),
+    ]  # fmt: skip
+    assert [t.token for t in found.read_tokens if t.start >= 0] == ["fire"]
+
+
 HOSTILE = {
     "nothing": "",
     "white space": " \n\t ",

@@ -192,6 +192,17 @@ def test_on_a_phone_the_step_shown_is_in_view(page: Any, tmp_path: Path) -> None
         assert number["x"] + number["width"] <= view["x"] + view["width"]
 
 
+def test_a_long_message_stays_legible(page: Any, tmp_path: Path) -> None:
+    opened(page, tmp_path / "walk.html", "fire near the river " * 300, max_tokens=0)
+    assert page.locator(".message").bounding_box()["height"] < 420
+    assert "not marked word by word" in page.locator(".card").inner_text()
+    assert page.locator(".chain .box").first.bounding_box()["width"] > 150
+    page.keyboard.press("ArrowDown")
+    view, now = (page.locator(f".wide:has(.chain){one}") for one in ("", " .box.now"))
+    page.wait_for_timeout(600)
+    assert now.bounding_box()["x"] >= view.bounding_box()["x"]
+
+
 def test_paper_shows_all_of_it(page: Any, tmp_path: Path) -> None:
     page.set_viewport_size({"width": 700, "height": 900})
     opened(page, tmp_path / "walk.html", TEXT, "fire near the road now")

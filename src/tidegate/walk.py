@@ -12,6 +12,7 @@ T tokens read, H units, L labels.
 
 from __future__ import annotations
 
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,8 @@ from tidegate.walk_record import DirectionWalk, Doubles, Walk, WalkToken
 
 __all__ = ["DirectionWalk", "Walk", "WalkToken", "walk"]
 
+_CLEANED = "removed by cleaning"
+_WRITTEN = re.compile(r"\S+")
 MAX_RUNS = 256  # prefixes read, and tokens left out, of one message,
 MAX_RUN_TOKENS = 200_000  # fewer where those would have more tokens than this, but 16
 
@@ -94,7 +97,10 @@ def _tokens(
     drops_unknown = predictor.bundle.config.text.unknown == "drop" and not encoder.open_words
     tokens: list[WalkToken] = []
     read: list[int] = []
+    place = 0
     for span in encoder.tokenizer.spans(text):
+        tokens += _cleaned_away(text, place, span.start)
+        place = max(place, span.end)
         known = span.token in index
         why = span.dropped
         if not why and drops_unknown and not known:
@@ -106,6 +112,7 @@ def _tokens(
         tokens.append(
             WalkToken(token=span.token, start=span.start, end=span.end, known=known, dropped=why)
         )
+    tokens += _cleaned_away(text, place, len(text))
     ids = encoder.encode(text)
     if predictor.bundle.config.network.pooling == "padded_last":
         ids = [*ids, *[PAD_ID] * (predictor.bundle.sequence_length - len(ids))]
@@ -113,6 +120,14 @@ def _tokens(
         read.append(len(tokens))
         tokens.append(WalkToken(token=PAD, start=-1, end=-1, known=True))
     return tuple(tokens), np.array(read, np.int64), np.array(ids, np.int64)
+
+
+def _cleaned_away(text: str, start: int, end: int) -> list[WalkToken]:
+    """Return what was written between two tokens and is part of neither."""
+    return [
+        WalkToken(token=gap[0], start=gap.start(), end=gap.end(), known=False, dropped=_CLEANED)
+        for gap in _WRITTEN.finditer(text, start, end)
+    ]
 
 
 def _traced(

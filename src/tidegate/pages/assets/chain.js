@@ -20,7 +20,7 @@ function small(x, { token, kept, before, first, last }) {
     svg("text", { x: x + dx, y: y + 4, "text-anchor": "middle", class: "inner sign" }, sign)];
   return [
     svg("rect", { x, y: TOP, width: CELL, height: TALL, rx: 12, class: "body" }),
-    first ? null : [svg("path", { d: `M${x} ${STATE} h22`, class: "state", style: THICK(before) }), wire(`M${x} ${HIDDEN} h22`)],
+    first ? null : [svg("path", { d: `M0 ${STATE} H${x + 22}`, class: "state", style: THICK(before) }), wire(`M0 ${HIDDEN} H${x + 22}`)],
     svg("path", { d: `M${x + 22} ${STATE} H${x + CELL + (last ? GAP - 4 : GAP)}`, class: "state", style: THICK(first ? 0 : kept) }),
     svg("path", { d: `M${out} ${STATE + 8} v-16`, class: "bridge" }),
     wire(`M${middle} ${bottom + 22} V${bottom + 10} H${x + 10} V${HIDDEN} H${x + 104}`),
@@ -36,25 +36,21 @@ function small(x, { token, kept, before, first, last }) {
 }
 
 export function chain({ walk, direction, go }) {
-  const boxes = [];
   const count = Math.min(walk.shown.length, MOST);
-  const width = 20 + count * (CELL + GAP);
   const order = Array.from({ length: count }, (_, k) => k);
   if (direction.reverse) order.reverse();
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${TOP + TALL + 50}`, class: "chain", role: "img",
-    style: `min-width:${Math.min(width, 5 * (CELL + GAP))}px;max-width:${width}px`,
-    "aria-label": `The same cell, once for each of ${count} tokens` });
-  order.forEach((k, place) => {
+  const kept = (place) => direction.kept[walk.shown[order[place]]];
+  // A picture for each cell, edge to edge: they scroll on a screen and wrap on paper.
+  const boxes = order.map((k, place) => {
     const token = walk.tokens[walk.read[walk.shown[k]]].token;
-    const kept = direction.kept[walk.shown[k]];
-    const box = svg("g", { class: "box", onclick: () => go(k) },
-      svg("title", {}, `${token}: kept ${percent(kept)} of the old cell state`),
-      small(10 + place * (CELL + GAP), { token, kept, before: place > 1 ? direction.kept[walk.shown[order[place - 1]]] : 0,
-        first: place === 0, last: place === count - 1 }));
-    boxes.push([k, box, (place + 0.5) / count]);
-    picture.append(box);
+    return [k, svg("svg", { viewBox: `0 0 ${CELL + GAP} ${TOP + TALL + 50}`, class: "box", onclick: () => go(k) },
+      svg("title", {}, `${token}: kept ${percent(kept(place))} of the old cell state`),
+      small(2, { token, kept: kept(place), before: place > 1 ? kept(place - 1) : 0,
+        first: place === 0, last: place === count - 1 })), (place + 0.5) / count];
   });
-  const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "The unrolled chain" }, picture);
+  const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "The unrolled chain" },
+    el("div", { class: "chain", role: "img", "aria-label": `The same cell, once for each of ${count} tokens` },
+      boxes.map(([, box]) => box)));
   return {
     node: scroller,
     update: (now) => boxes.forEach(([k, box, share]) => {

@@ -39,9 +39,11 @@ export function message(walk, { go, at }) {
     chips.push([k, chip]);
     line.append(chip);
   });
-  if (place < characters.length) line.append(characters.slice(place).join(""));
+  const rest = characters.slice(place).join("");
+  const cut = rest.trim() !== "";
+  line.append(el("span", { class: "soft" }, rest));
   return {
-    node: line,
+    node: el("div", {}, line, cut ? el("p", { class: "soft" }, "What stands in grey at the end is not marked word by word.") : null),
     update: () => chips.forEach(([k, chip]) => {
       chip.setAttribute("aria-current", k === at() ? "true" : "false");
     }),
@@ -86,7 +88,7 @@ export function path(walk, { go, at, width = 1000 }) {
     onclick: () => row >= 0 && walk.shown.includes(row) && go(walk.shown.indexOf(row)) },
     svg("title", {}, `${token(row)}: ${shown(p)}`))]);
   const picture = svg("svg", { viewBox: `0 0 ${space.width} ${space.height}`, role: "img", "aria-label": title,
-    style: `min-width:${Math.min(space.width, 36 * points.length + 60)}px;max-width:${space.width}px` }, frame(points.map(([, row]) => token(row)), space),
+    style: `min-width:${Math.round(0.7 * (48 * points.length + 60))}px;max-width:${space.width}px` }, frame(points.map(([, row]) => token(row)), space),
     svg("polyline", { class: "path", points: known.map(([n, , p]) => `${x(n)},${y(p)}`).join(" ") }),
     marks.map(([, , , dot]) => dot), reading);
   const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": title }, picture);

@@ -122,7 +122,7 @@ export function mount(root, { walks }) {
   function card(one, number) {
     const current = number === state.walk;
     const links = { go: current ? go : (k) => turnTo(number, k), at: () => (current ? state.k : -1),
-      width: walks.length > 1 ? 500 : 1000 };
+      width: innerWidth < 700 ? 380 : walks.length > 1 ? 500 : 1000 };
     const [text, line] = [message(one, links), path(one, links)];
     if (current) Object.assign(parts, { message: text, path: line });
     const title = walks.length > 1 ? button(`Message ${number + 1}`, () => turnTo(number), { class: "turn", "aria-pressed": String(current) }) : null;
