@@ -172,6 +172,15 @@ def test_each_step_has_its_equation_and_a_table_of_its_numbers(page: Any, tmp_pa
     assert float(p) == pytest.approx(data["path"][2][data["label"]], abs=5.1e-4)
 
 
+def test_the_page_explains_the_marks_it_makes_and_no_others(page: Any, tmp_path: Path) -> None:
+    opened(page, tmp_path / "walk.html", TEXT, "fire near the river")
+    first, second = (page.locator(".answer").nth(k).inner_text() for k in (0, 1))
+    assert "Struck out: not read." in first
+    assert "Dotted: not in the vocabulary." in first
+    assert "Struck out" not in second
+    assert "Dotted" not in second
+
+
 def test_choosing_leaves_the_keyboard_where_it_was(page: Any, tmp_path: Path) -> None:
     opened(page, tmp_path / "walk.html", TEXT)
     for name, value in (("unit", "mean"), ("direction", "1"), ("order", "number")):
@@ -240,6 +249,7 @@ def test_nothing_serious_stands_in_anyones_way(
     serious = [(v["id"], [n["html"][:90] for n in v["nodes"]][:3]) for v in found
                if v["impact"] in ("serious", "critical")]  # fmt: skip
     assert serious == []
+    assert "landmark-unique" not in [v["id"] for v in found]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

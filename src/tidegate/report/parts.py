@@ -65,8 +65,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, first: str = ""
         mark = f' class="{first}"' if first and k == 0 else ""
         lines.append(f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
     return (
-        f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(lines)}'
-        "</tbody></table></div>"
+        f'<div class="wide" tabindex="0"><table><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 

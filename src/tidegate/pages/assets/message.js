@@ -56,7 +56,10 @@ export function answer(walk) {
     ` is the probability of “${walk.labels[walk.label]}”; the model decides: ${decided}. `,
     el("span", { class: "soft" }, `As many tokens that say nothing would give ${shown(walk.baseline)}. From there `,
       el("span", { class: "swatch plus" }, "blue"), " words raise it and ",
-      el("span", { class: "swatch minus" }, "orange"), " ones lower it."));
+      el("span", { class: "swatch minus" }, "orange"), " ones lower it.",
+      walk.tokens.some((token) => token.dropped) ? [" ", el("s", {}, "Struck out"), ": not read."] : "",
+      walk.read.some((number) => !walk.tokens[number].known)
+        ? [" ", el("span", { class: "unknown" }, "Dotted"), ": not in the vocabulary."] : ""));
 }
 
 // The axes and words under the path, one for each point.
@@ -73,7 +76,7 @@ function frame(names, { width, left, x, y }) {
   ];
 }
 
-export function path(walk, { go, at, width = 1000 }) {
+export function path(walk, { go, at, width = 1000, name = "" }) {
   const rows = rowsToShow(walk);
   const points = [[0, -1], ...rows.map((row, n) => [n + 1, row])].map(([n, row]) => [n, row, walk.path[row + 1][walk.label]]);
   const space = { width: Math.max(width, 48 * points.length + 60), height: 180, left: 36 };
@@ -91,7 +94,7 @@ export function path(walk, { go, at, width = 1000 }) {
     style: `min-width:${Math.round(0.7 * (48 * points.length + 60))}px;max-width:${space.width}px` }, frame(points.map(([, row]) => token(row)), space),
     svg("polyline", { class: "path", points: known.map(([n, , p]) => `${x(n)},${y(p)}`).join(" ") }),
     marks.map(([, , , dot]) => dot), reading);
-  const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": title }, picture);
+  const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `${title}${name}` }, picture);
   return {
     node: el("figure", {}, el("figcaption", {}, title), scroller),
     update: () => marks.forEach(([row, n, p, dot]) => {
@@ -111,7 +114,7 @@ export function short(token, most = 9) {
   return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : token;
 }
 
-export function words(walk) {
+export function words(walk, name = "") {
   const first = walk.directions[0];
   const rows = rowsToShow(walk).map((row) => {
     const token = walk.tokens[walk.read[row]];
@@ -123,5 +126,5 @@ export function words(walk) {
   const head = ["token", "contributed", "answer without it", "read so far", "kept", "written",
     "gates shut or open"];
   return el("details", {}, el("summary", {}, "The same as a table"),
-    table("Token by token, first layer reading forward (* not in the vocabulary)", head, rows));
+    table(`Token by token${name}, first layer reading forward (* not in the vocabulary)`, head, rows));
 }

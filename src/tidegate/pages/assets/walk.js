@@ -122,11 +122,12 @@ export function mount(root, { walks }) {
   function card(one, number) {
     const current = number === state.walk;
     const links = { go: current ? go : (k) => turnTo(number, k), at: () => (current ? state.k : -1),
-      width: innerWidth < 700 ? 380 : walks.length > 1 ? 500 : 1000 };
+      width: innerWidth < 700 ? 380 : walks.length > 1 ? 500 : 1000,
+      name: walks.length > 1 ? `, message ${number + 1}` : "" };
     const [text, line] = [message(one, links), path(one, links)];
     if (current) Object.assign(parts, { message: text, path: line });
     const title = walks.length > 1 ? button(`Message ${number + 1}`, () => turnTo(number), { class: "turn", "aria-pressed": String(current) }) : null;
-    return el("div", { class: current ? "card current" : "card" }, title, text.node, answer(one), line.node, words(one));
+    return el("div", { class: current ? "card current" : "card" }, title, text.node, answer(one), line.node, words(one, links.name));
   }
 
   function stage() {
