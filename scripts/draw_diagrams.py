@@ -126,7 +126,7 @@ def cell(title: str, *, step: int = 0, values: dict[str, float] | None = None) -
         return "now" if of == step else ("off" if of > step else "")
 
     of_gate = {"f": 1, "i": 2, "g": 2, "o": 4}
-    parts = ['<rect class="body" x="94" y="40" width="550" height="252" rx="16"/>']
+    parts = ['<rect class="body" x="94" y="40" width="584" height="252" rx="16"/>']
     parts += [wire(path, state(of) if of else "") for of, path in WIRES]
     parts += [layer(sign, x, 200, state(of_gate[name])) for name, sign, x in GATES]
     parts += [point(sign, x, y, state(of)) for of, sign, x, y in POINTS]

@@ -114,6 +114,10 @@ def test_the_verb_writes_a_page_and_numbers(
     assert html.count("<svg") >= 8
     assert "<script" not in html and "http" not in html
     assert "Recall over 6 steps" in html
+    assert html.count('class="key"') == 2, "each task has its legend"
+    assert "∂h<sub>T</sub>/∂h<sub>t</sub>" in html and "h_T/" not in html
+    scores = [r["score"] for r in match if r["length"] == 6]
+    assert f"<td>{sum(scores) / 2:.4f}</td>" in html, "a mean hides no seed that failed"
 
 
 def test_the_verb_refuses_a_place_it_cannot_write(

@@ -221,6 +221,17 @@ def test_tokens_keep_their_place_and_what_was_dropped_says_why() -> None:
     assert [t.known for t in found.read_tokens] == [True, True, True, False]
 
 
+def test_what_cleaning_removed_is_told() -> None:
+    text = "@Bob: FIRE!! 🔥"
+    found = walk(tiny_bundle(**SHAPES["lesson"], tokenizer="lesson", unknown="drop"), text)
+    assert [(t.token, text[t.start : t.end], t.dropped) for t in found.tokens if t.start >= 0] == [
+        ("@", "@", "removed by cleaning"), ("bob", "Bob", "not in the vocabulary"),
+        (":", ":", "removed by cleaning"), ("fire", "FIRE", ""),
+        ("!!", "!!", "removed by cleaning"), ("🔥", "🔥", "removed by cleaning"),
+    ]  # fmt: skip
+    assert [t.token for t in found.read_tokens if t.start >= 0] == ["fire"]
+
+
 HOSTILE = {
     "nothing": "",
     "white space": " \n\t ",
@@ -305,6 +316,29 @@ def test_the_terminal_shows_the_four_steps(model: str, capsys: pytest.CaptureFix
     for step in range(1, 5):
         assert f"\n{step}  " in out
     assert "zebra *" in out
+    assert "Note: * marks a token that is not in the vocabulary." in out
+    assert f"the model decides: {found.decided}" in out
+    assert f"say nothing give {found.baseline:.3f}" in out
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_no_line_is_wider_than_the_terminal(model: str, columns: str) -> None:
+    text = "fire near the river please help " * 3 + "zebra"
+    words = [sys.executable, "-m", "tidegate", "walk", model, text]
+    found = subprocess.run(
+        words, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": columns}
+    )
+    assert max(map(len, found.stdout.splitlines())) <= int(columns)
+    assert "written\n" in found.stdout, "the table is whole"
+
+
+def test_bars_have_one_colour_for_each_sign() -> None:
+    from tidegate.cli.walking import _bar
+
+    for value, colour in ((0.5, "rgb(86,180,233)"), (-0.5, "rgb(230,159,0)")):
+        bar = _bar(value, signed=True)
+        assert not bar.style
+        assert [bar.plain[s.start : s.end] for s in bar.spans if s.style == colour] == ["━━"]
 
 
 def test_the_terminal_prints_json(model: str, capsys: pytest.CaptureFixture[str]) -> None:

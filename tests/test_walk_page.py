@@ -122,8 +122,103 @@ def test_two_messages_side_by_side(page: Any, tmp_path: Path) -> None:
                         strict=True)
     ]  # fmt: skip
     assert float(cells[3]) == pytest.approx(sum(gaps) / len(gaps), abs=6e-4)
-    page.locator("button", has_text="2. house").click()
+    assert "part most at “fire”" in page.locator(".compare p").first.inner_text()
+    assert page.locator(".parting canvas").count() == 6
+    cards = page.locator(".card")
+    assert cards.count() == 2
+    assert cards.nth(0).get_attribute("class") == "card current"
+    cards.nth(1).locator(".chip", has_text="near").click()
+    assert "“near”" in page.locator(".place").inner_text()
+    page.locator("button", has_text="Message 2").click()
     assert "house" in page.locator(".place").inner_text()
+    assert page.locator(".card").nth(1).get_attribute("class") == "card current"
+
+
+def test_side_by_side_follows_the_direction_and_the_word(page: Any, tmp_path: Path) -> None:
+    texts = ("the sky near fire", "the house near fire")
+    both = opened(page, tmp_path / "walk.html", *texts)["walks"]
+    page.select_option("select[name=direction]", "1")
+    rows = page.locator(".compare tbody tr")
+    assert rows.locator("th").all_inner_texts() == ["the", "near", "fire"]
+    d = [one["directions"][1] for one in both]
+    gaps = [abs(a - b) for a, b in zip(d[0]["c"][0], d[1]["c"][0], strict=True)]
+    cells = rows.first.locator("td").all_inner_texts()
+    assert float(cells[6]) == pytest.approx(sum(gaps) / len(gaps), abs=6e-4)
+    assert "what was read after it" in page.locator(".compare p").first.inner_text()
+    rows.nth(2).locator("button").click()
+    assert page.locator(".compare h3").inner_text() == "Unit by unit at “fire”"
+
+
+def test_each_step_has_its_equation_and_a_table_of_its_numbers(page: Any, tmp_path: Path) -> None:
+    (data,) = opened(page, tmp_path / "walk.html", TEXT)["walks"]
+    assert page.locator(".equation").text_content() == "ft = σ(Wf xt + Uf ht−1 + bf)"
+    twin = page.locator("details", has_text="The numbers on the wires")
+    twin.locator("summary").click()
+    twin.locator("tbody tr").nth(10).wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("3")
+    assert page.locator(".equation").text_content() == "ct = ft ⊙ ct−1 + it ⊙ C̃t"
+    d = data["directions"][0]
+    unit = d["changed_units"][1][0]
+    rows = {
+        row.locator("th").inner_text(): row.locator("td").all_inner_texts()
+        for row in twin.locator("tbody tr").all()
+    }
+    assert rows["forget gate"] == [f"{d['f'][1][unit]:.3f}", "1"]
+    assert float(rows["new cell state"][0].replace("−", "-")) == pytest.approx(
+        d["c"][1][unit], abs=5.1e-4
+    )
+    p = page.locator(".card .wide text.number").first.text_content()
+    assert float(p) == pytest.approx(data["path"][2][data["label"]], abs=5.1e-4)
+
+
+def test_the_page_explains_the_marks_it_makes_and_no_others(page: Any, tmp_path: Path) -> None:
+    opened(page, tmp_path / "walk.html", TEXT, "fire near the river")
+    first, second = (page.locator(".answer").nth(k).inner_text() for k in (0, 1))
+    assert "Struck out: not read." in first
+    assert "Dotted: not in the vocabulary." in first
+    assert "Struck out" not in second
+    assert "Dotted" not in second
+
+
+def test_choosing_leaves_the_keyboard_where_it_was(page: Any, tmp_path: Path) -> None:
+    opened(page, tmp_path / "walk.html", TEXT)
+    for name, value in (("unit", "mean"), ("direction", "1"), ("order", "number")):
+        page.locator(f"select[name={name}]").focus()
+        page.select_option(f"select[name={name}]", value)
+        assert page.evaluate("document.activeElement.name") == name
+
+
+def test_on_a_phone_the_step_shown_is_in_view(page: Any, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.emulate_media(reduced_motion="reduce")
+    opened(page, tmp_path / "walk.html", TEXT)
+    view = page.locator(".scroll").bounding_box()
+    for step, name in ((1, "f"), (2, "i"), (3, "new"), (4, "o")):
+        page.keyboard.press(str(step))
+        number = page.locator(f"[data-value={name}]").bounding_box()
+        assert view["x"] <= number["x"]
+        assert number["x"] + number["width"] <= view["x"] + view["width"]
+
+
+def test_a_long_message_stays_legible(page: Any, tmp_path: Path) -> None:
+    opened(page, tmp_path / "walk.html", "fire near the river " * 300, max_tokens=0)
+    assert page.locator(".message").bounding_box()["height"] < 420
+    assert "not marked word by word" in page.locator(".card").inner_text()
+    assert page.locator(".chain .box").first.bounding_box()["width"] > 150
+    page.keyboard.press("ArrowDown")
+    view, now = (page.locator(f".wide:has(.chain){one}") for one in ("", " .box.now"))
+    page.wait_for_timeout(600)
+    assert now.bounding_box()["x"] >= view.bounding_box()["x"]
+
+
+def test_paper_shows_all_of_it(page: Any, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 700, "height": 900})
+    opened(page, tmp_path / "walk.html", TEXT, "fire near the road now")
+    page.emulate_media(media="print")
+    assert not page.locator(".controls").first.is_visible()
+    for box in page.locator(".wide:visible, .scroll:visible").all():
+        assert box.evaluate("(node) => node.scrollWidth <= node.clientWidth + 1")
 
 
 @pytest.mark.parametrize("case", HOSTILE)
@@ -154,6 +249,7 @@ def test_nothing_serious_stands_in_anyones_way(
     serious = [(v["id"], [n["html"][:90] for n in v["nodes"]][:3]) for v in found
                if v["impact"] in ("serious", "critical")]  # fmt: skip
     assert serious == []
+    assert "landmark-unique" not in [v["id"] for v in found]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -174,3 +270,14 @@ def test_the_modules_need_only_one_another() -> None:
         needed = re.findall(r'^import .* from "\./(\w+)\.js";$', asset(f"{name}.js"), re.M)
         assert set(needed) <= set(MODULES[:place])
         assert "innerHTML" not in asset(f"{name}.js")
+
+
+def test_the_modules_names_do_not_clash_in_one_file() -> None:
+    names = [
+        name
+        for module in MODULES
+        for name in re.findall(
+            r"^(?:export )?(?:const|let|function) (\w+)", asset(f"{module}.js"), re.M
+        )
+    ]
+    assert sorted(names) == sorted(set(names))

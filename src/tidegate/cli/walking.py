@@ -89,8 +89,12 @@ def show(
         console.print(part, soft_wrap=False)
     n_tokens, n_lines = len(found.read), len(_lines(found, row))
     notices = list(found.notices)
+    if not all(one.known for one in found.read_tokens):
+        notices.append("* marks a token that is not in the vocabulary")
     if n_lines == _MOST_LINES < n_tokens:
         notices.append(f"of {n_tokens} tokens those {n_lines} are listed that contributed most")
+    if notices:
+        console.print()
     for notice in notices:
         console.print(f"Note: {notice}.", style="dim", markup=False)
 
@@ -156,11 +160,17 @@ def _answer(found: Walk) -> Text:
 
     label = found.labels[found.label]
     p = found.probabilities[found.label]
-    text = Text(f"\nprobability of {label!r}: {p:.3f}")
+    decided = found.decided if isinstance(found.decided, str) else ", ".join(found.decided)
+    text = Text(f"\nprobability of {label!r}: ")
+    text.append(f"{p:.3f}", style="bold")
+    text.append(f"   the model decides: {decided or 'no label'}\n")
+    text.append(f"as many tokens that say nothing give {found.baseline:.3f}; ", style="dim")
+    text.append("blue", style=_PLUS)
+    text.append(" raises it, ", style="dim")
+    text.append("orange", style=_MINUS)
     text.append(
-        f"   of as many tokens that say nothing: {found.baseline:.3f}; the contributions make up "
-        f"the rest, to {abs(found.completeness_error):.0e}; residual against the engine: "
-        f"{found.residual:.0e}\n",
+        f" lowers it\nresidual against the engine: {found.residual:.0e}; the contributions miss "
+        f"their sum by {abs(found.completeness_error):.0e}\n",
         style="dim",
     )
     return text
@@ -183,7 +193,7 @@ def _path(found: Walk, row: int) -> Table:
         left_out = float(found.left_out[t])
         value = float(found.contributions[t])
         table.add_row(
-            f"{'▸' if t == row else ' '}{t + 1}",
+            f"{'▸' if t == row else ' '}{t + 1:>{len(str(len(tokens)))}}",
             _cell(_plain(token.token)[:24] + ("" if token.known else " *"), _tint(value, largest)),
             f"{value:+.3f}",
             f"{-left_out:+.3f}" if left_out == left_out else "–",
@@ -209,7 +219,7 @@ def _lines(found: Walk, row: int) -> list[int]:
 def _cell(words: str, style: str) -> Text:
     from rich.text import Text
 
-    return Text(words, style=style)
+    return Text.assemble((words, style))  # the words alone are tinted, not their column
 
 
 def _bar(value: float, *, signed: bool = False, width: int = _BAR) -> Text:
@@ -218,13 +228,13 @@ def _bar(value: float, *, signed: bool = False, width: int = _BAR) -> Text:
 
     half = width // 2 if signed else width
     filled = round(min(abs(value), 1.0) * half)
-    bar, rest = "█" * filled, Text("·" * (half - filled), style="dim")
+    bar = ("━" * filled, _MINUS if value < 0 else _PLUS)
+    rest, empty, middle = ("·" * (half - filled), "dim"), ("·" * half, "dim"), ("│", "dim")
     if not signed:
-        return Text(bar, style=_PLUS) + rest
-    empty, middle = Text("·" * half, style="dim"), Text("│", style="dim")
+        return Text.assemble(bar, rest)
     if value < 0:
-        return rest + Text(bar, style=_MINUS) + middle + empty
-    return empty + middle + Text(bar, style=_PLUS) + rest
+        return Text.assemble(rest, bar, middle, empty)
+    return Text.assemble(empty, middle, bar, rest)
 
 
 def _steps(

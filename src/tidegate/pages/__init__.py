@@ -15,7 +15,8 @@ from importlib.resources import files
 
 from tidegate.walk import Walk
 
-MODULES = ("dom", "message", "chain", "cell", "compare", "strips", "walk")  # each after its needs
+# Each after its needs.
+MODULES = ("dom", "telling", "message", "cell", "chain", "strips", "compare", "walk")
 MAX_PAGE_VALUES = 90_000  # of gates and states in a page: about 600 kB
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 

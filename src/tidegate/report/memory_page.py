@@ -7,7 +7,7 @@ twin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from tidegate.report.plots import Axes, Series, plot
 from tidegate.training.memory import CELLS, GUESSING, SOLVED, TASKS, Cell, Memory, Run, Task
 
 NAMES: dict[Cell, str] = {
-    "rnn": "RNN", "rnn_orthogonal": "RNN, orthogonal start", "gru": "GRU", "lstm": "LSTM",
+    "rnn": "RNN", "rnn_orthogonal": "RNN (orthogonal start)", "gru": "GRU", "lstm": "LSTM",
 }  # fmt: skip
 _HUES: dict[Cell, int] = {"lstm": 1, "rnn": 2, "gru": 3, "rnn_orthogonal": 4}
 _CELL_STATE_HUE = 5
@@ -42,13 +42,13 @@ def memory_page(memory: Memory) -> str:
         "step. An LSTM also carries a cell state, which its forget gate multiplies and its input "
         "gate adds to: what nothing overwrites stays, and so does the gradient that flows back "
         "along it.</p>",
-        key([(NAMES[c], _HUES[c]) for c in CELLS] + [("LSTM, cell state", _CELL_STATE_HUE)]),
     ]
+    legend = key([(NAMES[c], _HUES[c]) for c in CELLS] + [("LSTM, cell state", _CELL_STATE_HUE)])
     for task in TASKS:
-        body += [f"<h2>{_TITLES[task]}</h2>", '<div class="grid">']
+        body += [f"<h2>{_TITLES[task]}</h2>", legend, '<div class="grid">']
         body += [_by_length(memory, task), _by_step(memory, task)]
         body += [_reach(memory, task, "before"), _reach(memory, task, "after"), "</div>"]
-    body += ["<h2>All the numbers</h2>", _numbers(memory), *_notes(memory)]
+    body += ["<h2>All the numbers</h2>", *_numbers(memory), *_notes(memory)]
     return document(title, body)
 
 
@@ -80,7 +80,7 @@ def lines(memory: Memory) -> list[str]:
     ]
 
 
-_HEAD = ("task", "cell", "length", "units", "parameters", "solved", "median score", "median steps")
+_HEAD = ("task", "cell", "length", "units", "parameters", "solved", "mean score", "median steps")
 
 
 def _rows(memory: Memory) -> list[list[str]]:
@@ -92,21 +92,28 @@ def _rows(memory: Memory) -> list[list[str]]:
                 rows.append([
                     task, NAMES[cell], str(length), str(runs[0].units), f"{runs[0].parameters:,}",
                     f"{sum(r.solved for r in runs)} of {len(runs)}",
-                    f"{median(r.score for r in runs):.4f}",
+                    f"{fmean(r.score for r in runs):.4f}",
                     f"{median(r.curve[-1][0] for r in runs):.0f}",
                 ])  # fmt: skip
     return rows
 
 
-def _numbers(memory: Memory) -> str:
-    return table(_HEAD, _rows(memory))
+def _numbers(memory: Memory) -> list[str]:
+    """Return a table for each task: the score's name in its heading, the cell in front."""
+    parts = []
+    for task in TASKS:
+        rows = [row[1:] for row in _rows(memory) if row[0] == task]
+        score = f"{_SCORES[task]}, mean of seeds"
+        head = [score if name == "mean score" else name for name in _HEAD[1:]]
+        parts += [f"<h3>{_TITLES[task]}</h3>", table(head, rows)]
+    return parts
 
 
 def _by_length(memory: Memory, task: Task) -> str:
     series, rows = [], []
     for cell in CELLS:
         runs = [memory.of(task, cell, length) for length in memory.lengths]
-        middle = [median(r.score for r in group) for group in runs]
+        middle = [fmean(r.score for r in group) for group in runs]
         low = [min(r.score for r in group) for group in runs]
         high = [max(r.score for r in group) for group in runs]
         series.append(
@@ -121,11 +128,12 @@ def _by_length(memory: Memory, task: Task) -> str:
     axes = Axes(
         title=f"{task}: {_SCORES[task]} against length", x_name="length", y_name=_SCORES[task],
         x=(0, memory.lengths[-1]), y=(0, _TOP[task]), legend=False,
+        x_marks=[(length, str(length)) for length in memory.lengths],
     )  # fmt: skip
-    twin = table(["cell", "length", "median", "lowest", "highest"], rows)
+    twin = table(["cell", "length", "mean", "lowest", "highest"], rows)
     aim = f"{'at least' if task == 'recall' else 'at most'} {SOLVED[task]:g}"
     caption = (
-        f"{_SCORES[task].capitalize()} after training, by length "
+        f"{_SCORES[task].capitalize()} by length: mean, lowest, highest "
         f"(guessing {GUESSING[task]:.3g}; solved: {aim})"
     )
     return figure(caption, plot(axes, series), twin)
@@ -135,7 +143,7 @@ def _by_step(memory: Memory, task: Task) -> str:
     longest = memory.lengths[-1]
     series, rows = [], []
     for cell in CELLS:
-        steps, middle = _median_curve(memory.of(task, cell, longest))
+        steps, middle = _mean_curve(memory.of(task, cell, longest))
         series.append(Series(name=NAMES[cell], x=steps, y=middle, hue=_HUES[cell]))
         rows += [
             [NAMES[cell], str(step), f"{score:.4f}"]
@@ -146,14 +154,14 @@ def _by_step(memory: Memory, task: Task) -> str:
         y_name=_SCORES[task], x=(0, memory.steps), y=(0, _TOP[task]), legend=False,
     )  # fmt: skip
     caption = f"While learning, at length {longest}; a line ends when every seed has solved it"
-    return figure(caption, plot(axes, series), table(["cell", "step", "median"], rows))
+    return figure(caption, plot(axes, series), table(["cell", "step", "mean"], rows))
 
 
-def _median_curve(runs: Sequence[Run]) -> tuple[list[int], list[float]]:
-    """Return steps and the median score; a run that has stopped keeps its last score."""
+def _mean_curve(runs: Sequence[Run]) -> tuple[list[int], list[float]]:
+    """Return steps and the mean score; a run that has stopped keeps its last score."""
     steps = sorted({step for run in runs for step, _ in run.curve})
     scores = [
-        median([s for step, s in run.curve if step <= now][-1] for run in runs) for now in steps
+        fmean([s for step, s in run.curve if step <= now][-1] for run in runs) for now in steps
     ]
     return steps, scores
 
@@ -175,9 +183,12 @@ def _reach(memory: Memory, task: Task, when: str) -> str:
             rows += [[name, str(steps[k]), f"{found[k]:.2e}"] for k in shown]
     axes = Axes(
         title=f"{task}: size of the gradient of h_T by step, {when} training", x_name="step t",
-        y_name="log₁₀ ‖∂h_T/∂h_t‖", x=(0, longest), y=(_FLOOR, 4), legend=False,
+        y_name="log₁₀ of its size", x=(0, longest), y=(_FLOOR, 2), legend=False,
     )  # fmt: skip
-    caption = f"What the last step owes to step t, {when} training: ‖∂h_T/∂h_t‖ (and ‖∂h_T/∂c_t‖)"
+    caption = (
+        f"What the last step owes to step t, {when} training: the gradient "
+        "‖∂h<sub>T</sub>/∂h<sub>t</sub>‖ (and ‖∂h<sub>T</sub>/∂c<sub>t</sub>‖)"
+    )
     return figure(caption, plot(axes, series), table(["state", "t", "norm"], rows))
 
 

@@ -39,7 +39,10 @@ td.share{background:color-mix(in srgb,var(--h1) calc(var(--share)*55%),transpare
 th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
 tr.ours td{font-weight:600}details{margin-top:.5rem}summary{cursor:pointer;color:var(--soft)}
 td.text{overflow-wrap:anywhere;min-width:14rem;unicode-bidi:plaintext}
-@media print{body{max-width:none;padding:0}figure{break-inside:avoid}}
+sub{line-height:0}h3{font-size:1rem;margin:1.6rem 0 .3rem}
+@media (max-width:480px){svg{font-size:11px;overflow:visible}}
+@media print{body{max-width:none;padding:0;font-size:13px}figure,tr{break-inside:avoid}
+h2,h3,.key{break-after:avoid}.grid{grid-template-columns:1fr 1fr}details:not([open]){display:none}}
 """
 
 
@@ -62,8 +65,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, first: str = ""
         mark = f' class="{first}"' if first and k == 0 else ""
         lines.append(f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
     return (
-        f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(lines)}'
-        "</tbody></table></div>"
+        f'<div class="wide" tabindex="0"><table><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 

@@ -24,6 +24,21 @@ export function shown(value, digits = 3) {
   return value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
 }
 
+// "c_{t−1}" as [["c", false], ["t−1", true]]: what stands low is marked.
+export function pieces(formula) {
+  return formula.split(/(_\{[^}]*\}|_.)/).filter(Boolean).map((piece) =>
+    (piece.startsWith("_") ? [piece.replace(/[_{}]/g, ""), true] : [piece, false]));
+}
+
+export function formula(text) {
+  return pieces(text).map(([piece, low]) => (low ? el("sub", {}, piece) : piece));
+}
+
+// Scrolls a box sideways until the given share of its width is in its middle; the page stays.
+export function towards(box, share) {
+  if (box.scrollWidth > box.clientWidth) box.scrollTo({ left: share * box.scrollWidth - box.clientWidth / 2 });
+}
+
 export function withSign(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);

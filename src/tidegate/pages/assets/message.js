@@ -1,6 +1,6 @@
 // The message: what the model read, tinted by contribution, and the path of the probability.
 
-import { el, svg, shown, table, tint, withSign, percent } from "./dom.js";
+import { el, svg, shown, table, tint, towards, withSign, percent } from "./dom.js";
 
 const MOST_CHIPS = 400;
 
@@ -39,46 +39,72 @@ export function message(walk, { go, at }) {
     chips.push([k, chip]);
     line.append(chip);
   });
-  if (place < characters.length) line.append(characters.slice(place).join(""));
+  const rest = characters.slice(place).join("");
+  const cut = rest.trim() !== "";
+  line.append(el("span", { class: "soft" }, rest));
   return {
-    node: line,
+    node: el("div", {}, line, cut ? el("p", { class: "soft" }, "What stands in grey at the end is not marked word by word.") : null),
     update: () => chips.forEach(([k, chip]) => {
       chip.setAttribute("aria-current", k === at() ? "true" : "false");
     }),
   };
 }
 
-export function path(walk, { go, at }) {
-  const rows = rowsToShow(walk);
-  const points = [[0, walk.path[0][walk.label]]];
-  rows.forEach((row, n) => points.push([n + 1, walk.path[row + 1][walk.label]]));
-  const [width, height, left, top] = [Math.max(900, 46 * points.length + 60), 180, 44, 14];
-  const x = (n) => left + 10 + n * ((width - left - 30) / Math.max(points.length - 1, 1));
-  const y = (p) => top + (1 - p) * (height - top - 38);
-  const known = points.filter(([, p]) => p !== null);
-  const title = `The probability of “${walk.labels[walk.label]}” as each token is read`;
-  const marks = [];
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title,
-    style: `min-width:${Math.min(width, 640)}px` },
+export function answer(walk) {
+  const decided = Array.isArray(walk.decided) ? walk.decided.join(", ") || "no label" : walk.decided;
+  return el("p", { class: "answer" }, el("strong", {}, shown(walk.probabilities[walk.label])),
+    ` is the probability of “${walk.labels[walk.label]}”; the model decides: ${decided}. `,
+    el("span", { class: "soft" }, `As many tokens that say nothing would give ${shown(walk.baseline)}. From there `,
+      el("span", { class: "swatch plus" }, "blue"), " words raise it and ",
+      el("span", { class: "swatch minus" }, "orange"), " ones lower it.",
+      walk.tokens.some((token) => token.dropped) ? [" ", el("s", {}, "Struck out"), ": not read."] : "",
+      walk.read.some((number) => !walk.tokens[number].known)
+        ? [" ", el("span", { class: "unknown" }, "Dotted"), ": not in the vocabulary."] : ""));
+}
+
+// The axes and words under the path, one for each point.
+function frame(names, { width, left, x, y }) {
+  const room = names.length > 1 ? x(1) - x(0) : width;
+  const most = Math.max(Math.floor((2 * room) / 8.2), 3);
+  const crowded = names.some((name) => Array.from(name).length * 8.2 > room);
+  return [
     [0, 0.5, 1].map((p) => [
       svg("line", { class: "aid", x1: left, x2: width - 8, y1: y(p), y2: y(p) }),
-      svg("text", { x: left - 6, y: y(p) + 4, "text-anchor": "end" }, p.toFixed(1))]),
-    svg("polyline", { class: "path", points: known.map(([n, p]) => `${x(n)},${y(p)}`).join(" ") }),
-    known.map(([n, p]) => {
-      const row = n ? rows[n - 1] : -1;
-      const dot = svg("circle", { cx: x(n), cy: y(p), r: 4, class: "dot",
-        onclick: () => row >= 0 && walk.shown.includes(row) && go(walk.shown.indexOf(row)) },
-        svg("title", {}, `${n ? walk.tokens[walk.read[row]].token : "nothing read"}: ${shown(p)}`));
-      marks.push([row, dot]);
-      return dot;
-    }),
-    points.map(([n]) => svg("text", { x: x(n), y: height - 8 - (n % 2) * 14, "text-anchor": "middle" },
-      n ? short(walk.tokens[walk.read[rows[n - 1]]].token) : "∅")));
+      svg("text", { x: left - 8, y: y(p) + 4, "text-anchor": "end" }, p.toFixed(1))]),
+    names.map((name, n) => svg("text", { x: x(n), y: y(0) + 22 + (crowded ? n % 2 : 0) * 16,
+      "text-anchor": "middle", class: n ? null : "aside" }, short(name, crowded ? most : 40))),
+  ];
+}
+
+export function path(walk, { go, at, width = 1000, name = "" }) {
+  const rows = rowsToShow(walk);
+  const points = [[0, -1], ...rows.map((row, n) => [n + 1, row])].map(([n, row]) => [n, row, walk.path[row + 1][walk.label]]);
+  const space = { width: Math.max(width, 48 * points.length + 60), height: 180, left: 36 };
+  space.x = (n) => space.left + 34 + n * ((space.width - space.left - 76) / Math.max(points.length - 1, 1));
+  space.y = (p) => 24 + (1 - p) * (space.height - 68);
+  const { x, y } = space;
+  const token = (row) => (row < 0 ? "nothing" : walk.tokens[walk.read[row]].token);
+  const known = points.filter(([, , p]) => p !== null);
+  const title = `The probability of “${walk.labels[walk.label]}” as each token is read`;
+  const reading = svg("text", { class: "number", "text-anchor": "middle" });
+  const marks = known.map(([n, row, p]) => [row, n, p, svg("circle", { cx: x(n), cy: y(p), r: 4.5, class: "dot",
+    onclick: () => row >= 0 && walk.shown.includes(row) && go(walk.shown.indexOf(row)) },
+    svg("title", {}, `${token(row)}: ${shown(p)}`))]);
+  const picture = svg("svg", { viewBox: `0 0 ${space.width} ${space.height}`, role: "img", "aria-label": title,
+    style: `min-width:${Math.round(0.7 * (48 * points.length + 60))}px;max-width:${space.width}px` }, frame(points.map(([, row]) => token(row)), space),
+    svg("polyline", { class: "path", points: known.map(([n, , p]) => `${x(n)},${y(p)}`).join(" ") }),
+    marks.map(([, , , dot]) => dot), reading);
+  const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `${title}${name}` }, picture);
   return {
-    node: el("figure", {}, el("figcaption", {}, title),
-      el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": title }, picture)),
-    update: () => marks.forEach(([row, dot]) => {
-      dot.setAttribute("class", row === walk.shown[at()] ? "dot now" : "dot");
+    node: el("figure", {}, el("figcaption", {}, title), scroller),
+    update: () => marks.forEach(([row, n, p, dot]) => {
+      const now = row === walk.shown[at()];
+      dot.setAttribute("class", now ? "dot now" : "dot");
+      if (!now) return;
+      reading.textContent = shown(p);
+      reading.setAttribute("x", x(n));
+      reading.setAttribute("y", y(p) - 13);
+      towards(scroller, x(n) / space.width);
     }),
   };
 }
@@ -88,7 +114,7 @@ export function short(token, most = 9) {
   return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : token;
 }
 
-export function words(walk) {
+export function words(walk, name = "") {
   const first = walk.directions[0];
   const rows = rowsToShow(walk).map((row) => {
     const token = walk.tokens[walk.read[row]];
@@ -100,5 +126,5 @@ export function words(walk) {
   const head = ["token", "contributed", "answer without it", "read so far", "kept", "written",
     "gates shut or open"];
   return el("details", {}, el("summary", {}, "The same as a table"),
-    table("Token by token, first layer reading forward (* not in the vocabulary)", head, rows));
+    table(`Token by token${name}, first layer reading forward (* not in the vocabulary)`, head, rows));
 }

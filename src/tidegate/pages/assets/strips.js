@@ -2,7 +2,9 @@
 
 import { el, shown, table } from "./dom.js";
 
-const STRIPS = [
+const MOST_NAMES = 8; // tokens named under a strip; of more, only the one that is shown
+
+export const STRIPS = [
   ["f", "forget gate f", false], ["i", "input gate i", false], ["g", "candidate values C̃", true],
   ["o", "output gate o", false], ["c", "cell state c", true], ["h", "hidden state h", true],
 ];
@@ -24,7 +26,8 @@ function colours() {
   });
 }
 
-function draw(canvas, values, order, signed) {
+// Draws values[column][unit], a pixel each; returns the value that has the full colour.
+export function draw(canvas, values, order, signed) {
   const [n, units] = [values.length, order.length];
   canvas.width = n;
   canvas.height = units;
@@ -37,14 +40,40 @@ function draw(canvas, values, order, signed) {
     image.data.set([...hue, 255 * Math.min(Math.abs(row[unit]) / largest, 1)], 4 * (line * n + k));
   }));
   context.putImageData(image, 0, 0);
+  return largest;
+}
+
+// What the colours mean, as a little ruler.
+export function scale(signed, largest) {
+  return el("span", { class: signed ? "scale signed" : "scale" }, signed ? shown(-largest, 1) : "0", el("i", {}),
+    signed ? shown(largest, 1) : "1");
+}
+
+function names(n, word) {
+  const all = n <= MOST_NAMES;
+  const shownNames = Array.from({ length: all ? n : 1 }, (_, k) => el("span", {}, all ? word(k) : ""));
+  return {
+    node: el("div", { class: all ? "names" : "names alone", "aria-hidden": "true" }, shownNames),
+    update: (k) => {
+      if (all) shownNames.forEach((node, other) => node.classList.toggle("now", other === k));
+      else {
+        const share = (100 * (k + 0.5)) / n;
+        shownNames[0].textContent = word(k);
+        shownNames[0].style.cssText = `left:${share}%;transform:translateX(-${share}%)`;
+      }
+    },
+  };
 }
 
 export function strips({ direction, word, go, choose }) {
-  const readout = el("p", { class: "readout", "aria-hidden": "true" }, "Hover over a strip for its values.");
+  const readout = el("p", { class: "readout", "aria-hidden": "true" },
+    "A column is a token, a line a unit. Hover over a strip for its values; click to go there.");
   const twin = el("div");
   let order = [];
   const drawn = STRIPS.map(([key, name, signed]) => {
     const canvas = el("canvas", { role: "img" });
+    const ruler = el("span");
+    const below = names(direction()[key].length, word);
     const column = el("span", { class: "column" });
     const line = el("span", { class: "line" });
     const frame = el("div", { class: "strip" }, canvas, column, line);
@@ -63,8 +92,8 @@ export function strips({ direction, word, go, choose }) {
       choose(unit);
       go(k);
     });
-    return { key, name, signed, canvas, column, line,
-      figure: el("figure", {}, el("figcaption", {}, name), frame) };
+    return { key, name, signed, canvas, column, line, ruler, below,
+      figure: el("figure", {}, el("figcaption", {}, el("span", {}, name), ruler), frame, below.node) };
   });
   const details = el("details", { ontoggle: () => fillTwin() }, el("summary", {}, "The values at this token as a table"), twin);
   let now = [0, 0];
@@ -75,18 +104,19 @@ export function strips({ direction, word, go, choose }) {
       order.map((unit) => [String(unit), ...STRIPS.map(([key]) => shown(direction()[key][k][unit]))])));
   }
   return {
-    node: el("div", {}, el("div", { class: "strips" }, drawn.map(({ figure }) => figure)), readout, details),
+    node: el("div", {}, readout, el("div", { class: "strips" }, drawn.map(({ figure }) => figure)), details),
     redraw: (how, k) => {
       order = unitOrder(direction(), how, k);
-      for (const { key, name, signed, canvas } of drawn) {
-        draw(canvas, direction()[key], order, signed);
+      for (const { key, name, signed, canvas, ruler } of drawn) {
+        ruler.replaceChildren(scale(signed, draw(canvas, direction()[key], order, signed)));
         canvas.setAttribute("aria-label", `${name}: ${order.length} units over ${direction()[key].length} tokens`);
       }
     },
     update: (k, unit) => {
       now = [k, unit];
       const n = direction().f.length;
-      for (const { column, line } of drawn) {
+      for (const { column, line, below } of drawn) {
+        below.update(k);
         column.style.cssText = `left:${(100 * k) / n}%;width:${100 / n}%`;
         line.style.cssText = `top:${(100 * order.indexOf(unit)) / order.length}%;height:${100 / order.length}%`;
       }

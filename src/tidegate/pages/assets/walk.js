@@ -1,57 +1,67 @@
 // The walk's page: one state, and the parts that show it. Everything drawn comes from the JSON.
 
-import { el, shown, percent } from "./dom.js";
-import { cell, traditional } from "./cell.js";
-import { chain, sentence } from "./chain.js";
-import { comparison } from "./compare.js";
-import { message, path, words } from "./message.js";
+import { el, formula } from "./dom.js";
+import { allUnits, EQUATIONS, INTRODUCTION, sentence, wires } from "./telling.js";
+import { answer, message, path, words } from "./message.js";
+import { cell, cellTwin, traditional } from "./cell.js";
+import { chain } from "./chain.js";
 import { strips } from "./strips.js";
+import { comparison } from "./compare.js";
 
 const PLAY_MS = 1400;
+const ORDERS = [["activity", "how much they change"], ["token", "what they hold at this token"], ["number", "their number"]];
+
+function button(text, act, attributes = {}) {
+  return el("button", { type: "button", onclick: act, ...attributes }, text);
+}
+
+function section(name, title, ...children) {
+  return el("section", { class: name }, el("h2", {}, title), ...children);
+}
+
+function footer(walk) {
+  const error = Math.abs(walk.completeness_error).toExponential(0).replace("-", "−");
+  return el("footer", {}, el("p", { class: "soft" }, "These are the numbers that gave the answer: the walk differs from the "
+    + `engine by ${walk.residual}. The contributions miss their sum by ${error}.`),
+    walk.notices.map((notice) => el("p", { class: "notice" }, `Note: ${notice}.`)));
+}
+
+function beside() {
+  return el("div", { class: "beside" },
+    el("figure", {}, el("figcaption", {}, "A traditional RNN’s cell, for comparison"), traditional()),
+    el("p", {}, "It has one layer and one state, which every token passes through a tanh and overwrites. The LSTM’s four "
+      + "layers decide what to keep, what to add and what to show, and its cell state is only scaled and added to: what is "
+      + "kept can travel far."));
+}
 
 export function mount(root, { walks }) {
-  const state = { walk: 0, k: 0, step: 1, direction: 0, unit: "busiest", order: "activity", timer: 0 };
+  const state = { walk: 0, k: 0, step: 1, direction: 0, unit: "busiest", order: "activity", shared: 0, timer: 0 };
   let parts = {};
   const walk = () => walks[state.walk];
   const direction = () => walk().directions[state.direction];
-  const word = (k = state.k) => walk().tokens[walk().read[walk().shown[k]]].token;
   const row = () => walk().shown[state.k];
+  const word = (k = state.k) => walk().tokens[walk().read[walk().shown[k]]].token;
+  const way = () => (direction().reverse ? -1 : 1); // a direction that reads backward is walked backward
 
   function unit() {
     if (state.unit === "mean") return null;
     return state.unit === "busiest" ? direction().changed_units[row()][0] : Number(state.unit);
   }
 
-  // The numbers on the wires: of one unit, or their mean. Two products are all that is added.
-  function found() {
-    const [d, u] = [direction(), unit()];
-    const mean = (values) => values.reduce((sum, v) => sum + v, 0) / values.length;
-    const of = (values) => (u === null ? mean(values) : values[u]);
-    const each = (f) => of(Array.from({ length: d.units }, (_, k) => f(k)));
-    const k = state.k;
-    const before = row() + (d.reverse ? 1 : -1);
-    const place = walk().shown.indexOf(before);
-    const first = before < 0 || before >= walk().read.length;
-    return {
-      ...Object.fromEntries(["f", "i", "g", "o", "c_before", "c", "h"].map((name) => [name, of(d[name][k])])),
-      h_before: first ? 0 : place < 0 ? null : of(d.h[place]),
-      kept: each((n) => d.f[k][n] * d.c_before[k][n]), new: each((n) => d.i[k][n] * d.g[k][n]),
-      squashed: each((n) => Math.tanh(d.c[k][n])),
-    };
-  }
-
   function go(k, step = state.step) {
-    const last = walk().shown.length - 1;
-    state.k = Math.min(Math.max(k, 0), last);
+    state.k = Math.min(Math.max(k, 0), walk().shown.length - 1);
     state.step = step;
     update();
   }
 
-  // A direction that reads backward is walked backward.
+  function turnTo(number, k = 0) {
+    Object.assign(state, { walk: number, k, step: 1 });
+    render();
+  }
+
   function move(by) {
-    const way = direction().reverse ? -1 : 1;
     const next = state.step + by;
-    const target = state.k + way * by;
+    const target = state.k + way() * by;
     if (next >= 1 && next <= 4) go(state.k, next);
     else if (target >= 0 && target < walk().shown.length) go(target, by > 0 ? 1 : 4);
     else stop();
@@ -70,19 +80,19 @@ export function mount(root, { walks }) {
   }
 
   function update() {
-    const [values, u] = [found(), unit()];
-    const words = sentence(state.step, values, u, word());
-    parts.said.textContent = words;
-    parts.cell.update(values, state.step, word());
+    const found = wires(walk(), direction(), state.k, unit());
+    const said = sentence(state.step, found, unit(), word());
+    parts.said.textContent = said;
+    parts.equation.replaceChildren(...EQUATIONS[state.step - 1].map((one) => el("span", {}, formula(one))));
+    parts.cell.update(found, state.step, word(), said);
+    parts.twin.update(found, word());
     for (const part of [parts.message, parts.path]) part.update();
     parts.chain.update(state.k);
     if (state.order === "token") parts.strips.redraw(state.order, state.k);
-    parts.strips.update(state.k, u);
+    parts.strips.update(state.k, unit());
     parts.place.textContent = `token ${row() + 1} of ${walk().read.length}: “${word()}”`;
-    parts.kept.textContent = `All units: ${percent(direction().kept[row()])} of the old cell state kept, `
-      + `${percent(direction().written[row()])} of the new one just written, `
-      + `${percent(direction().saturated[row()])} of the gates nearly shut or open.`;
-    parts.steps.forEach((button, k) => button.setAttribute("aria-pressed", String(k + 1 === state.step)));
+    parts.kept.textContent = allUnits(direction(), row());
+    parts.steps.forEach((one, k) => one.setAttribute("aria-pressed", String(k + 1 === state.step)));
   }
 
   function select(name, label, options) {
@@ -92,70 +102,67 @@ export function mount(root, { walks }) {
   }
 
   function controls() {
-    const button = (text, act, about) => el("button", { type: "button", onclick: act, "aria-label": about }, text);
-    parts.play = button("▶ Play", play, null);
-    parts.steps = walk().steps.map((text, k) => el("button", {
-      type: "button", class: "step", onclick: () => go(state.k, k + 1) }, el("b", {}, String(k + 1)), ` ${text}`));
-    const way = () => (direction().reverse ? -1 : 1);
+    parts.play = button("▶ Play", play);
+    parts.steps = walk().steps.map((text, k) =>
+      button([el("b", {}, String(k + 1)), ` ${text}`], () => go(state.k, k + 1), { class: "step" }));
     return [
       el("div", { class: "controls" },
-        button("⇤ Token", () => go(state.k - way(), 1), "Token before"), button("◀ Step", () => move(-1), "Step before"),
-        parts.play, button("Step ▶", () => move(1), "Next step"), button("Token ⇥", () => go(state.k + way(), 1), "Next token"),
+        button("⇤ Token", () => go(state.k - way(), 1), { "aria-label": "Token before" }),
+        button("◀ Step", () => move(-1), { "aria-label": "Step before" }), parts.play,
+        button("Step ▶", () => move(1), { "aria-label": "Next step" }),
+        button("Token ⇥", () => go(state.k + way(), 1), { "aria-label": "Next token" }),
         select("direction", "Layer", walk().directions.map((d, k) =>
           [k, `${d.layer + 1}, reading ${d.reverse ? "backward" : "forward"}`])),
         select("unit", "Unit", [["busiest", "the one that changes most"], ["mean", "the mean of all"],
           ...Array.from({ length: direction().units }, (_, u) => [u, String(u)])])),
-      el("div", { class: "steps", role: "group", "aria-label": "The four steps" }, parts.steps),
-    ];
+      el("div", { class: "steps", role: "group", "aria-label": "The four steps" }, parts.steps)];
   }
 
-  function tabs() {
-    if (walks.length < 2) return null;
-    return el("div", { class: "controls", role: "group", "aria-label": "Message" }, walks.map((one, k) =>
-      el("button", { type: "button", "aria-pressed": String(k === state.walk),
-        onclick: () => { Object.assign(state, { walk: k, k: 0, step: 1 }); render(); } },
-      `${k + 1}. ${Array.from(one.text).slice(0, 40).join("")}`)));
+  // A message with its answer and path; of two, the one that is walked is marked.
+  function card(one, number) {
+    const current = number === state.walk;
+    const links = { go: current ? go : (k) => turnTo(number, k), at: () => (current ? state.k : -1),
+      width: innerWidth < 700 ? 380 : walks.length > 1 ? 500 : 1000,
+      name: walks.length > 1 ? `, message ${number + 1}` : "" };
+    const [text, line] = [message(one, links), path(one, links)];
+    if (current) Object.assign(parts, { message: text, path: line });
+    const title = walks.length > 1 ? button(`Message ${number + 1}`, () => turnTo(number), { class: "turn", "aria-pressed": String(current) }) : null;
+    return el("div", { class: current ? "card current" : "card" }, title, text.node, answer(one), line.node, words(one, links.name));
   }
 
-  function answer() {
-    const one = walk();
-    const decided = Array.isArray(one.decided) ? one.decided.join(", ") || "no label" : one.decided;
-    return el("p", { class: "answer" }, el("strong", {}, shown(one.probabilities[one.label])),
-      ` is the probability of “${one.labels[one.label]}”; the model decides: ${decided}. `,
-      el("span", { class: "soft" }, `As many tokens that say nothing give ${shown(one.baseline)}; the `
-        + "tints tell what each word adds (blue) or takes away (orange)."));
+  function stage() {
+    return el("figure", { class: "stage" }, parts.place, parts.cell.node, parts.equation, parts.said, parts.kept);
+  }
+
+  function make() {
+    parts = { said: el("p", { class: "said", "aria-live": "polite" }), place: el("p", { class: "place" }),
+      equation: el("p", { class: "equation" }), kept: el("p", { class: "soft" }) };
+    const choose = (u) => { state.unit = String(u); parts.unit.value = state.unit; };
+    Object.assign(parts, { cell: cell(), twin: cellTwin(), strips: strips({ direction, word, go, choose }),
+      chain: chain({ walk: walk(), direction: direction(), go }) });
   }
 
   function render() {
     stop();
+    const held = document.activeElement?.name;
     state.direction = Math.min(Number(state.direction), walk().directions.length - 1);
     if (!["busiest", "mean"].includes(state.unit) && Number(state.unit) >= direction().units) state.unit = "busiest";
-    const links = { go, at: () => state.k };
-    const choose = (u) => { state.unit = String(u); parts.unit.value = state.unit; };
-    parts = { said: el("p", { class: "said", "aria-live": "polite" }), place: el("p", { class: "place" }),
-      kept: el("p", { class: "soft" }) };
-    Object.assign(parts, { message: message(walk(), links), path: path(walk(), links),
-      cell: cell({ sentence: () => parts.said.textContent }),
-      strips: strips({ direction, word, go, choose }),
-      chain: chain({ walk: walk(), direction: direction(), go }) });
+    make();
+    const links = { at: state.shared, choose: (n) => { state.shared = n; render(); } };
     root.replaceChildren(
-      el("header", {}, el("p", { class: "soft" }, "Tidegate · the walk of one message"), el("h1", {}, "What the gates do while the model reads")),
-      ...[tabs(), parts.message.node, answer(), parts.path.node, words(walk())].filter(Boolean),
-      el("h2", {}, "The cell, step by step"), ...controls(),
-      el("figure", { class: "stage" }, parts.place, el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The cell" }, parts.cell.node), parts.said, parts.kept),
-      el("p", { class: "soft keys" }, "Keys: ← → steps, ↑ ↓ tokens, 1–4 a step, space plays."),
-      el("h2", {}, "Every unit over all tokens"),
-      select("order", "Units in order of", [["activity", "how much they change"], ["token", "what they hold at this token"], ["number", "their number"]]),
-      parts.strips.node,
-      el("h2", {}, "The same cell, again and again"),
-      el("p", {}, "Unrolled, the network is a chain of one cell. The line along the top is the cell state; it is as thick as the share of it that the forget gates keep."),
-      parts.chain.node,
-      el("div", { class: "beside" }, el("figure", {}, el("figcaption", {}, "A traditional RNN’s cell, for comparison"), traditional()),
-        el("p", {}, "It has one layer and one state, which every token passes through a tanh and overwrites. The LSTM’s four layers decide what to keep, what to add and what to show, and its cell state is only scaled and added to: what is kept can travel far.")),
-      ...(walks.length > 1 ? [comparison(walks)] : []),
-      el("footer", {}, el("p", { class: "soft" }, `These are the numbers that gave the answer: the walk differs from the engine by ${walk().residual}. The contributions miss their sum by ${Math.abs(walk().completeness_error).toExponential(0)}.`),
-        walk().notices.map((notice) => el("p", { class: "notice" }, `Note: ${notice}.`))));
+      el("header", {}, el("p", { class: "soft" }, "Tidegate · the walk of one message"),
+        el("h1", {}, "What the gates do while the model reads"), el("p", { class: "lede" }, INTRODUCTION)),
+      el("div", { class: walks.length > 1 ? "cards" : "cards only" }, walks.map(card)),
+      section("walked", "The cell, step by step", ...controls(), stage(),
+        el("p", { class: "soft keys" }, "Keys: ← → steps, ↑ ↓ tokens, 1–4 a step, space plays."), parts.twin.node),
+      section("units", "Every unit over all tokens", select("order", "Units in order of", ORDERS), parts.strips.node),
+      walks.length > 1 ? comparison(walks, state.direction, links) : "",
+      section("again", "The same cell, again and again", el("p", {}, "Unrolled, the network is a chain of one cell. The line "
+        + "along the top is the cell state: it leaves each cell as thick as the share of it that the forget gates kept."),
+        parts.chain.node, beside()),
+      footer(walk()));
     parts.unit = root.querySelector("select[name=unit]");
+    if (held) root.querySelector(`select[name="${held}"]`)?.focus();
     parts.strips.redraw(state.order, state.k);
     update();
   }
@@ -171,10 +178,7 @@ export function mount(root, { walks }) {
     if (event.key !== " ") stop();
     act();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    parts.strips.redraw(state.order, state.k);
-    update();
-  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
   render();
   return { go, state };
 }

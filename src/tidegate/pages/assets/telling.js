@@ -1,0 +1,55 @@
+// What is said of one step: its equation, its numbers, and a sentence.
+
+import { percent, shown } from "./dom.js";
+
+export const INTRODUCTION = "An LSTM reads a message one token at a time and carries a memory along: "
+  + "the cell state. At each token its gates decide what of that memory to throw away, what to add to it, "
+  + "and what to show. Below, every one of those decisions, with the numbers that gave this answer.";
+
+export const EQUATIONS = [
+  ["f_t = σ(W_f x_t + U_f h_{t−1} + b_f)"],
+  ["i_t = σ(W_i x_t + U_i h_{t−1} + b_i)", "C̃_t = tanh(W_C x_t + U_C h_{t−1} + b_C)"],
+  ["c_t = f_t ⊙ c_{t−1} + i_t ⊙ C̃_t"],
+  ["o_t = σ(W_o x_t + U_o h_{t−1} + b_o)", "h_t = o_t ⊙ tanh(c_t)"],
+];
+
+// The numbers on the wires at row k of those shown: of one unit, or (null) the mean of all. Only the
+// products are not in the walk itself.
+export function wires(walk, direction, k, unit) {
+  const mean = (values) => values.reduce((sum, v) => sum + v, 0) / values.length;
+  const of = (values) => (unit === null ? mean(values) : values[unit]);
+  const each = (f) => of(Array.from({ length: direction.units }, (_, n) => f(n)));
+  const [d, row] = [direction, walk.shown[k]];
+  const before = row + (d.reverse ? 1 : -1);
+  const place = walk.shown.indexOf(before);
+  const first = before < 0 || before >= walk.read.length;
+  return {
+    ...Object.fromEntries(["f", "i", "g", "o", "c_before", "c", "h"].map((name) => [name, of(d[name][k])])),
+    h_before: first ? 0 : place < 0 ? null : of(d.h[place]),
+    kept: each((n) => d.f[k][n] * d.c_before[k][n]),
+    new: each((n) => d.i[k][n] * d.g[k][n]),
+    squashed: each((n) => Math.tanh(d.c[k][n])),
+  };
+}
+
+export function sentence(step, found, unit, word) {
+  const who = unit === null ? "on average, a unit" : `unit ${unit}`;
+  const size = shown(Math.abs(found.c_before));
+  return [
+    `At “${word}”, ${who} has a forget gate of ${shown(found.f)}: of its old cell state `
+      + `${shown(found.c_before)} it keeps ${shown(found.kept)}.`
+      + (size === "0.000" ? " (There is nothing to forget before the first word.)" : ""),
+    `At “${word}”, ${who} has an input gate of ${shown(found.i)} before the candidate value `
+      + `${shown(found.g)}: it lets in ${shown(found.new)}.`,
+    `At “${word}”, ${who} adds the two: ${shown(found.kept)} + ${shown(found.new)} = `
+      + `${shown(found.c)}, its new cell state.`,
+    `At “${word}”, ${who} has an output gate of ${shown(found.o)}: of tanh c = `
+      + `${shown(found.squashed)} it shows ${shown(found.h)}, its hidden state.`,
+  ][step - 1];
+}
+
+export function allUnits(direction, row) {
+  return `All ${direction.units} units together keep ${percent(direction.kept[row])} of their old cell state; `
+    + `${percent(direction.written[row])} of the new one has just been written; `
+    + `${percent(direction.saturated[row])} of their gates are nearly shut or open.`;
+}
