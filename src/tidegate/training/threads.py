@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from tidegate.workers import cores
 
 
 @contextmanager
 def torch_threads(wanted: int) -> Iterator[None]:
     """Let torch use so many cores for a while; a small network is slower on several."""
     before = torch.get_num_threads()
-    torch.set_num_threads(wanted or os.cpu_count() or 1)
+    torch.set_num_threads(wanted or cores())
     try:
         yield
     finally:

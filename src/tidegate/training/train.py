@@ -102,16 +102,16 @@ def train(
     on_prepared(prepared)
     with torch_threads(config.training.threads):
         if config.training.teacher == "none":
-            return _trained(prepared, validation, sample_weight=sample_weight, on_epoch=on_epoch)
+            return trained_on(prepared, validation, sample_weight=sample_weight, on_epoch=on_epoch)
         school = _school(prepared, folder=folder, resume=resume, say=on_stage)
-        lessons = school.lessons(partial(_member, work=school.work))
+        lessons = school.lessons(partial(learn_member, work=school.work))
         pace = Pace("student: epoch", config.training.epochs)
 
         def on_student(epoch: Epoch) -> None:
             on_epoch(epoch)
             on_stage(pace.line(epoch.number))
 
-        return _trained(
+        return trained_on(
             prepared, validation, lessons=lessons, work=school.work, on_epoch=on_student
         )
 
@@ -130,20 +130,20 @@ def _school(
     )  # fmt: skip
 
 
-def _member(
+def learn_member(
     dataset: Dataset, config: Config, rows: Indices, *, work: Workspace | None
 ) -> Predictor:
     """Train one LSTM of a teacher, or load it if an interrupted run had done so."""
     place = None if work is None else work.folder / f"lstm-{config.training.seed}"
     if place is not None and is_bundle(place):
         return Predictor.load(place)
-    bundle = _trained(prepare(dataset, config, train=rows, test=rows[:0]), rows[:0]).bundle
+    bundle = trained_on(prepare(dataset, config, train=rows, test=rows[:0]), rows[:0]).bundle
     if place is not None:
         bundle.save(place)
     return Predictor(bundle)
 
 
-def _trained(
+def trained_on(
     prepared: Prepared,
     validation: Indices,
     *,

