@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint format docs bench clean
+.PHONY: demo test test-slow test-all lint format docs bench clean
 
 # The stamp is older than what it was installed from only when that changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -18,8 +18,10 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
 
-test-all: $(VENV)/installed
-	$(BIN)/python -m pytest --cov --cov-report=term
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -288,13 +288,14 @@ LESSON = Config(
     ),
 )  # fmt: skip
 
-# Rare labels have few rows to learn from: a wider network, far less regularised, read further.
+# Rare labels have few rows to learn from: a wider network, far less regularised, read further,
+# that knows words by their pretrained vectors more than by its own.
 # Smoothing would pull the probability of every absent label towards ½, most of them labels a
 # message never has.
 MULTILABEL = Config(
     text=TextConfig(max_tokens=80),
     network=NetworkConfig(
-        hidden_size=192, word_dropout=0.1, channel_dropout=0.1, dropout=0.2,
+        vector_size=128, embedding_size=16, hidden_size=192, word_dropout=0.1, channel_dropout=0.1, dropout=0.2,
     ),
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
 )  # fmt: skip
