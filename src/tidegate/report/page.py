@@ -95,7 +95,8 @@ def _scores(scored: Scored) -> str:
 def _gap(rival: Rival) -> str:
     """Return the paired difference of accuracy, its interval, and McNemar's p."""
     gap, p = rival.ahead.accuracy, rival.ahead.mcnemar_p
-    spread = f"{gap.low:+.3f} to {gap.high:+.3f}" + ("" if p is None else f", p = {p:.3f}")
+    said = "" if p is None else "<br>p &lt; 0.001" if p < 0.001 else f"<br>p = {p:.3f}"
+    spread = f"{gap.low:+.3f} to {gap.high:+.3f}{said}"
     return f'{gap.value:+.3f}<br><span class="soft">{spread}</span>'
 
 

@@ -229,10 +229,10 @@ def comparison_lines(report: Report, rivals: tuple[Rival, ...]) -> list[str]:
     for name, found in reports:
         lines.append(f"{name[:41]:42}" + "".join(f"{found.scores[n].value:13.3f}" for n in names))
     best = rivals[-1]
-    gap = best.ahead.accuracy
+    gap, p = best.ahead.accuracy, best.ahead.mcnemar_p
     lines.append(
         f"ahead of {best.name} by {gap.value:+.3f} accuracy ({gap.low:+.3f} to {gap.high:+.3f})"
-        + ("" if best.ahead.mcnemar_p is None else f", McNemar p = {best.ahead.mcnemar_p:.3f}")
+        + ("" if p is None else f", McNemar p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}")
     )
     return lines
 
