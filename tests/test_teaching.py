@@ -150,7 +150,7 @@ def test_killed_and_resumed_training_gives_the_same_bundle(encoder: Path, tmp_pa
     work = tmp_path / ".killed.teacher"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-    while not (work / "encoder.safetensors").exists():
+    while not (work / "encoder-2-of-2.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -107,7 +107,8 @@ class TrainingConfig(_Section):
     label_smoothing: float = setting(0.1, "share of the label spread out", at_least=0, below=1)
     class_weights: Literal["none", "balanced"] = setting("none", "weight of each class in the loss")
     teacher: str = setting("none", "whom to learn from too: none, blend, or an encoder by name")
-    teacher_folds: int = setting(4, "folds in which a blend labels the rest", at_least=2)
+    teacher_folds: int = setting(4, "folds; each is labelled by who has not seen it", at_least=2)
+    cross_fit: bool = setting(True, "an encoder for each fold; false: one that has seen them all")
     teacher_models: int = setting(3, "LSTMs of a blend, beside TF-IDF", at_least=1)
     blend_share: float = setting(
         0.4, "weight of a blend beside an encoder; 0: none", at_least=0, below=1

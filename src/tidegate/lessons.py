@@ -10,7 +10,7 @@ says. The ways are those of Tang et al. (2019, arXiv 1903.12136), without a part
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,6 +60,34 @@ class Lessons:
     texts: tuple[str, ...]
     targets: npt.NDArray[np.float32]
     teacher: Teacher
+
+
+def out_of_fold(
+    texts: Sequence[str],
+    folds: npt.NDArray[np.int64],
+    ask: Callable[[int, list[str]], Probabilities],
+) -> Probabilities:
+    """Return the labels (n, L) of texts, each fold's by who has not seen it.
+
+    Parameters
+    ----------
+    folds : (n,) the fold of each; −1 for texts that are nobody's
+    ask : labels texts of one fold
+
+    Examples
+    --------
+    >>> folds = np.array([0, 1, 0])
+    >>> out_of_fold(["a", "b", "c"], folds, lambda f, t: np.full((len(t), 1), f))[:, 0].tolist()
+    [0.0, 1.0, 0.0]
+    """
+    found = np.zeros((0, 0))
+    for fold in np.unique(folds).tolist():
+        inside = np.flatnonzero(folds == fold)
+        answers = ask(fold, [texts[i] for i in inside.tolist()])
+        if not found.size:
+            found = np.zeros((len(texts), answers.shape[1]))
+        found[inside] = answers
+    return found
 
 
 def own_shares(dataset: Dataset) -> Probabilities:

@@ -40,6 +40,7 @@ def finetune(
     precision: str,
     workspace: Workspace | None = None,
     save_every_s: float = SAVE_EVERY_S,
+    name: str = "encoder",
     say: Say = lambda line: None,
 ) -> None:
     """Train all of an encoder's weights on texts and their targets (n, L).
@@ -51,6 +52,7 @@ def finetune(
     precision : "bfloat16" where the machine computes in it, else "float32"
     workspace : where checkpoints go, and where one may lie already; by default nowhere
     save_every_s : seconds of work that a killed run may lose
+    name : of its checkpoint, and of it in the lines said
     say : called with a line now and then: steps done, and time left
     """
     pieces = encoder.pieces(texts)
@@ -58,7 +60,8 @@ def finetune(
     optimizer = torch.optim.AdamW(
         encoder.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=DECAY, fused=True
     )
-    step, kept = 0, workspace.kept("encoder") if workspace is not None else None
+    place = name.replace(" ", "-")
+    step, kept = 0, workspace.kept(place) if workspace is not None else None
     if kept is not None:
         restore_state(encoder, optimizer, kept.arrays)
         step = kept.facts["step"]
@@ -83,9 +86,12 @@ def finetune(
         now = time.monotonic()
         if now - saved >= save_every_s or step == len(batches):
             if workspace is not None:
-                workspace.keep("encoder", state_of(encoder, optimizer), {"step": step})
+                arrays = state_of(encoder, optimizer)
+                if step == len(batches):  # done: the moments are of no more use
+                    arrays = {key: a for key, a in arrays.items() if key.startswith("weight.")}
+                workspace.keep(place, arrays, {"step": step})
             left = (now - started) / (step - first) * (len(batches) - step)
-            say(f"teacher: step {step} of {len(batches)}, {left:.0f} s left")
+            say(f"teacher: {name}, step {step} of {len(batches)}, {left:.0f} s left")
             saved = time.monotonic()
     encoder.eval()
 

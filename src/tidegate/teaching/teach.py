@@ -1,6 +1,10 @@
 """A pretrained encoder as a teacher: fine-tuned on the training rows, it labels any text.
 
 Takes the training rows and a config; gives probabilities. Held-back rows never come here.
+
+A row's text, and texts made from it, are labelled by an encoder that learned from the other folds:
+one that has learned a row partly repeats the label it was given (cross-fitting: Dao et al. 2021,
+arXiv 2104.09732).
 """
 
 from __future__ import annotations
@@ -10,31 +14,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tidegate.calibration import Kind
 from tidegate.config import TrainingConfig
 from tidegate.dataset import Dataset
-from tidegate.lessons import Probabilities, own_shares
+from tidegate.lessons import Probabilities, out_of_fold, own_shares
 from tidegate.teaching.encoder import Encoder
 from tidegate.teaching.finetune import answer, best_precision, finetune
 from tidegate.workspace import Workspace
 
+Say = Callable[[str], None]
+
 
 class EncoderTeacher:
-    """A pretrained encoder for our labels: fine-tuned, it answers."""
+    """Encoders for our labels, one for each fold of the training rows; fine-tuned, they answer.
 
-    def __init__(self, encoder: Encoder, *, kind: Kind) -> None:
-        self.encoder = encoder
+    Parameters
+    ----------
+    encoders : one for each fold; or one alone, which learns from every row
+    kind : of the labels
+    """
+
+    def __init__(self, encoders: Sequence[Encoder], *, kind: Kind) -> None:
+        first = encoders[0]
+        self.encoders = encoders
         self.kind = kind
-        self.precision = best_precision(encoder.head.weight.device.type)
-        shown = "/".join(Path(encoder.name).parts[-2:])
-        self.name = f"{shown}, fine-tuned"
+        self.precision = best_precision(first.head.weight.device.type)
+        shown = "/".join(Path(first.name).parts[-2:])
+        times = f" {len(encoders)} times" if len(encoders) > 1 else ""
+        self.name = f"{shown}, fine-tuned{times}"
         self.facts: dict[str, Any] = {
             "kind": "encoder",
             "name": shown,
-            "parameters": encoder.n_parameters,
-            "size_bytes": encoder.size_bytes,
-            "licence": encoder.licence(),
+            "encoders": len(encoders),
+            "parameters": sum(encoder.n_parameters for encoder in encoders),
+            "size_bytes": sum(encoder.size_bytes for encoder in encoders),
+            "licence": first.licence(),
             "precision": self.precision,
         }
 
@@ -48,34 +64,70 @@ class EncoderTeacher:
             It cannot be had.
         """
         outputs = 1 if dataset.kind == "binary" else len(dataset.labels)
-        encoder = Encoder(training.teacher, n_outputs=outputs, seed=training.seed)
-        return cls(encoder.to(training.device), kind=dataset.kind)
-
-    def predict_proba(
-        self, texts: Sequence[str], *, work: Workspace | None = None,
-        say: Callable[[str], None] = lambda line: None,
-    ) -> Probabilities:  # fmt: skip
-        """Return the probability of each label, (n_texts, n_labels)."""
-        return answer(
-            self.encoder, texts, kind=self.kind, precision=self.precision, workspace=work, say=say
-        )
+        first = training.seed * 100
+        seeds = range(first, first + (training.teacher_folds if training.cross_fit else 1))
+        encoders = [Encoder(training.teacher, n_outputs=outputs, seed=seed) for seed in seeds]
+        return cls([encoder.to(training.device) for encoder in encoders], kind=dataset.kind)
 
     def learn(
         self,
         own: Dataset,
+        folds: npt.NDArray[np.int64],
         training: TrainingConfig,
         *,
         work: Workspace | None = None,
-        say: Callable[[str], None] = lambda line: None,
+        say: Say = lambda line: None,
     ) -> None:
-        """Fine-tune on the training rows.
+        """Fine-tune each encoder on the training rows of the other folds.
 
         Parameters
         ----------
+        folds : (N,) the fold of each row
         work : where unfinished work is kept, to be gone on with; by default nowhere
         say : called with a line now and then
         """
-        finetune(
-            self.encoder, own.texts, own_shares(own).astype(np.float32), kind=own.kind,
-            seed=training.seed, precision=self.precision, workspace=work, say=say,
-        )  # fmt: skip
+        total = len(self.encoders)
+        for number, encoder in enumerate(self.encoders):
+            rows = own if total == 1 else own.subset(np.flatnonzero(folds != number))
+            finetune(
+                encoder, rows.texts, own_shares(rows).astype(np.float32), kind=own.kind,
+                seed=training.seed * 100 + number, precision=self.precision, workspace=work,
+                name=f"encoder {number + 1} of {total}", say=say,
+            )  # fmt: skip
+
+    def predict_proba(
+        self, texts: Sequence[str], *, work: Workspace | None = None, say: Say = lambda line: None
+    ) -> Probabilities:
+        """Return the mean of the encoders' probabilities, (n_texts, n_labels)."""
+        found = [self._answer(encoder, texts, work, say) for encoder in self.encoders]
+        mean: Probabilities = np.mean(found, axis=0)
+        return mean
+
+    def label(
+        self,
+        texts: Sequence[str],
+        folds: npt.NDArray[np.int64],
+        *,
+        work: Workspace | None = None,
+        say: Say = lambda line: None,
+    ) -> Probabilities:
+        """Return the probabilities (n, L) of texts by the encoder that has not seen their fold.
+
+        Those of fold −1 are nobody's: all encoders label them.
+        """
+        if len(self.encoders) == 1:
+            return self.predict_proba(texts, work=work, say=say)
+
+        def ask(fold: int, asked: list[str]) -> Probabilities:
+            if fold < 0:
+                return self.predict_proba(asked, work=work, say=say)
+            return self._answer(self.encoders[fold], asked, work, say)
+
+        return out_of_fold(texts, folds, ask)
+
+    def _answer(
+        self, encoder: Encoder, texts: Sequence[str], work: Workspace | None, say: Say
+    ) -> Probabilities:
+        return answer(
+            encoder, texts, kind=self.kind, precision=self.precision, workspace=work, say=say
+        )

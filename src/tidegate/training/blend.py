@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tidegate.config import Config, untaught
 from tidegate.dataset import Dataset
-from tidegate.lessons import Probabilities
+from tidegate.lessons import Probabilities, out_of_fold
 from tidegate.runtime import Predictor
 from tidegate.training.baseline import Baseline
 
@@ -114,9 +114,7 @@ class BlendTeacher:
 
         Those of fold −1 are nobody's: all blends label them.
         """
-        found = np.zeros((len(texts), self.blends[0].baseline.n_labels))
-        for fold in np.unique(folds).tolist():
-            inside = np.flatnonzero(folds == fold)
-            asked = self if fold < 0 else self.blends[fold]
-            found[inside] = asked.predict_proba([texts[i] for i in inside.tolist()])
-        return found
+        return out_of_fold(
+            texts, folds,
+            lambda fold, asked: (self if fold < 0 else self.blends[fold]).predict_proba(asked),
+        )  # fmt: skip

@@ -137,8 +137,9 @@ class School:
             blend = self._blend(learn)
             return blend, blend.label(reading.texts, reading.folds)
         with torch_threads(0):  # it is large enough to gain from every core
-            encoder.learn(reading.own, training, work=self.work, say=self.say)
-            soft = encoder.predict_proba(reading.texts, work=self.work, say=self.say)
+            own_folds = reading.folds[: len(reading.own)]
+            encoder.learn(reading.own, own_folds, training, work=self.work, say=self.say)
+            soft = encoder.label(reading.texts, reading.folds, work=self.work, say=self.say)
         share = training.blend_share
         if not share:
             return encoder, soft
