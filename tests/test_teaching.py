@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from tidegate.cli import main
 from tidegate.config import Config, preset
 from tidegate.runtime import Predictor
 from tidegate.teaching.encoder import Encoder
-from tidegate.teaching.finetune import answer, finetune
+from tidegate.teaching.finetune import answer, finetune, fingerprint
+from tidegate.teaching.teach import EncoderTeacher
 from tidegate.training.estimator import TidegateClassifier
 from tidegate.training.train import train
 from tidegate.workspace import Arrays, Workspace
@@ -129,6 +131,38 @@ def test_a_stopped_fine_tuning_ends_with_the_same_weights(encoder: Path, tmp_pat
         run(tmp_path / "stopped", stop_after=5)
     resumed = run(tmp_path / "stopped")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_no_encoder_learns_from_what_it_labels(encoder: Path) -> None:
+    """Labels of one fold, turned round, change every encoder but the one that labels that fold."""
+    data, folds = rows(120), np.arange(120) % 3
+    training = config_of("binary", encoder).with_settings(teacher_folds=3).training
+    turned = replace(data, targets=np.where(folds == 1, 1 - data.targets, data.targets))
+    taught = []
+    for own in (data, turned):
+        teacher = EncoderTeacher.of(own, training)
+        teacher.learn(own, folds, training)
+        taught.append(teacher)
+    same = [
+        fingerprint(one) == fingerprint(other)
+        for one, other in zip(taught[0].encoders, taught[1].encoders, strict=True)
+    ]
+    assert same == [False, True, False]
+    teacher, texts = taught[0], ["fire", "a quiet day", "flood here"]
+    found = teacher.label(texts, np.array([1, -1, 2]))
+    alone = [answer(e, texts, kind="binary", precision=teacher.precision) for e in teacher.encoders]
+    assert found[0] == pytest.approx(alone[1][0], abs=1e-6)
+    assert found[1] == pytest.approx(np.mean(alone, axis=0)[1], abs=1e-6)
+    assert found[2] == pytest.approx(alone[2][2], abs=1e-6)
+    assert teacher.facts["parameters"] == 3 * teacher.encoders[0].n_parameters
+
+
+def test_one_encoder_may_teach_alone(encoder: Path) -> None:
+    data = rows(60)
+    config = config_of("binary", encoder).with_settings(cross_fit=False, blend_share=0.0)
+    trained = train(data, config, rows=(np.arange(40), np.arange(40, 60)))
+    assert trained.teacher is not None
+    assert trained.teacher.facts["encoders"] == 1
 
 
 def write_rows(path: Path) -> Path:
