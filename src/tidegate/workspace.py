@@ -120,12 +120,13 @@ def key_of(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def state_of(model: nn.Module, optimizer: Optimizer) -> Arrays:
-    """Return a network's parameters, and the optimiser's moments of each that has any."""
+def state_of(model: nn.Module, optimizer: Optimizer | None) -> Arrays:
+    """Return a network's parameters, and an optimiser's moments of each that has any."""
     found = {}
     for name, p in model.named_parameters():
         found[f"weight.{name}"] = p.detach().cpu().numpy()
-        for moment, value in optimizer.state[p].items():  # a layer that nothing reads has none
+        moments = {} if optimizer is None else optimizer.state[p]  # what nothing reads has none
+        for moment, value in moments.items():
             found[f"{moment}.{name}"] = value.detach().cpu().numpy()
     return found
 

@@ -86,10 +86,8 @@ def finetune(
         now = time.monotonic()
         if now - saved >= save_every_s or step == len(batches):
             if workspace is not None:
-                arrays = state_of(encoder, optimizer)
-                if step == len(batches):  # done: the moments are of no more use
-                    arrays = {key: a for key, a in arrays.items() if key.startswith("weight.")}
-                workspace.keep(place, arrays, {"step": step})
+                moments = optimizer if step < len(batches) else None  # at the end of no more use
+                workspace.keep(place, state_of(encoder, moments), {"step": step})
             left = (now - started) / (step - first) * (len(batches) - step)
             say(f"teacher: {name}, step {step} of {len(batches)}, {left:.0f} s left")
             saved = time.monotonic()
