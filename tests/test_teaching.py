@@ -22,6 +22,7 @@ from conftest import WORDS
 from test_lessons import rows
 from tidegate.cli import main
 from tidegate.config import Config, preset
+from tidegate.errors import ConfigError
 from tidegate.runtime import Predictor
 from tidegate.teaching.encoder import Encoder
 from tidegate.teaching.finetune import answer, finetune, fingerprint
@@ -226,6 +227,30 @@ def test_unlabelled_texts_are_learned_from(encoder: Path, tmp_path: Path) -> Non
         not np.array_equal(with_more.bundle.weights[k], without.bundle.weights[k])
         for k in without.bundle.weights
     )
+
+
+def test_unlabelled_texts_that_are_rows_are_left_out(encoder: Path, tmp_path: Path) -> None:
+    """A file that holds the held-back rows too teaches nothing of them."""
+    data, split = rows(120), (np.arange(90), np.arange(90, 120))
+    more = tmp_path / "more.csv"
+    more.write_text("text\n" + "\n".join(t.upper() for t in data.texts) + "\n", encoding="utf-8")
+    config = config_of("binary", encoder)
+    stages: list[str] = []
+    with_more = train(
+        data, config.with_settings(unlabelled=str(more)), rows=split, on_stage=stages.append
+    )
+    assert stages[0] == "unlabelled: 120 of 120 left out: rows' own"
+    without = train(data, config, rows=split)
+    assert all(
+        np.array_equal(with_more.bundle.weights[k], without.bundle.weights[k])
+        for k in without.bundle.weights
+    )
+
+
+def test_a_network_that_reads_padding_has_no_teacher(encoder: Path) -> None:
+    config = preset("lesson").with_settings(teacher=str(encoder))
+    with pytest.raises(ConfigError, match="padded_last"):
+        train(rows(60), config)
 
 
 def test_the_estimator_takes_a_teacher(encoder: Path) -> None:

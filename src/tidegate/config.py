@@ -109,12 +109,14 @@ class TrainingConfig(_Section):
     teacher: str = setting("none", "whom to learn from too: none, blend, or an encoder by name")
     teacher_folds: int = setting(4, "folds; each is labelled by who has not seen it", at_least=2)
     cross_fit: bool = setting(True, "an encoder for each fold; false: one that has seen them all")
-    teacher_models: int = setting(3, "LSTMs of a blend, beside TF-IDF", at_least=1)
+    teacher_models: int = setting(3, "LSTMs of a blend, beside TF-IDF", at_least=1, at_most=99)
     blend_share: float = setting(
         0.4, "weight of a blend beside an encoder; 0: none", at_least=0, below=1
     )
     tfidf_share: float = setting(0.4, "weight of TF-IDF in a blend", at_least=0, below=1)
-    soft_share: float = setting(0.5, "weight of a teacher's word on its labelled rows", at_least=0)
+    soft_share: float = setting(
+        0.5, "weight of a teacher's word on its labelled rows", at_least=0, at_most=1
+    )
     temperature: float = setting(1.0, "what a teacher's logits are divided by", above=0)
     augment: int = setting(0, "texts made from each message for a teacher to label", at_least=0)
     unlabelled: str = setting("", "file of texts without labels, for a teacher to label")
@@ -242,7 +244,9 @@ _KINDS = {int: "whole number", float: "finite number", bool: "true or false", st
 
 def _check_bounds(name: str, value: Any, bounds: Mapping[str, Any]) -> None:
     """Hold a number against the bounds of its field."""
-    tests = {"at_least": operator.ge, "above": operator.gt, "below": operator.lt}
+    tests = {
+        "at_least": operator.ge, "above": operator.gt, "below": operator.lt, "at_most": operator.le
+    }  # fmt: skip
     for word, holds in tests.items():
         if word in bounds and not holds(value, bounds[word]):
             words = word.replace("_", " ")
@@ -340,9 +344,17 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
     return PRESETS[name]
 
 
-def untaught(config: Config) -> Config:
-    """Return the config without its teacher, regularised as a model is that has none."""
-    several = len(config.data.label) > 1
+def untaught(config: Config, *, several: bool) -> Config:
+    """Return the config without its teacher, regularised as a model is that has none.
+
+    Parameters
+    ----------
+    several : whether a message carries several labels
+    """
     base, taught = (MULTILABEL, _TAUGHT_MULTILABEL) if several else (Config(), _TAUGHT)
     settings = {k: v for section in base.to_dict().values() for k, v in section.items()}
-    return config.with_settings(unlabelled="", **{name: settings[name] for name in taught})
+    chosen = {k: v for section in config.to_dict().values() for k, v in section.items()}
+    # What somebody chose stays: only what the teacher's preset set is set back.
+    names = [name for name, value in taught.items() if chosen[name] == value]
+    plain = {name: settings[name] for name in (*names, "teacher", "augment")}
+    return config.with_settings(unlabelled="", **plain)

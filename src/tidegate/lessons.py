@@ -108,11 +108,12 @@ def mixed(soft: Probabilities, own: Dataset, *, share: float, temperature: float
     temperature : what its logits are divided by; above 1 it is less sure (Hinton et al. 2015)
     """
     p = np.clip(soft, 1e-7, 1 - 1e-7)
-    yes = p ** (1 / temperature)
     if own.kind == "multilabel":
-        found = yes / (yes + (1 - p) ** (1 / temperature))
+        found = 0.5 * (1 + np.tanh(0.5 * (np.log(p) - np.log1p(-p)) / temperature))
     else:
-        found = yes / yes.sum(axis=1, keepdims=True)
+        logits = np.log(p) / temperature
+        found = np.exp(logits - logits.max(axis=1, keepdims=True))
+        found /= found.sum(axis=1, keepdims=True)
     found[: len(own)] = share * found[: len(own)] + (1 - share) * own_shares(own)
     return found
 

@@ -104,10 +104,6 @@ class Workspace:
         found: npt.NDArray[np.float64] = np.load(path, allow_pickle=False)
         return found
 
-    def clear(self) -> None:
-        """Remove all of it: the work is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _write(self, name: str, save: Callable[[Path], object]) -> None:
         """Write a file beside its place and rename it."""
         beside = self.folder / f"{name}.new"

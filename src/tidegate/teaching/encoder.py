@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from tidegate.errors import ConfigError
@@ -45,6 +46,8 @@ class Encoder(nn.Module):
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text's word pieces, 64 at most, and one at least."""
         clean = [plain(text) for text in texts]
+        if not clean:
+            return []
         found: list[list[int]] = self.tokenizer(
             clean, truncation=True, max_length=MAX_PIECES, padding=False
         )["input_ids"]
@@ -117,9 +120,11 @@ def _loaded(name: str) -> tuple[Any, Any]:
     elif folder.is_absolute() or name.startswith((".", "~")):
         raise ConfigError(f"teacher: no folder {name}; name one, or a model of a hub")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True)
-        body = AutoModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
-    except (OSError, ValueError, ImportError) as fault:
+        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
+        body = AutoModel.from_pretrained(
+            name, use_safetensors=True, dtype=torch.float32, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError, SafetensorError) as fault:
         reason = str(fault).strip().splitlines()[0]
         raise ConfigError(
             f"teacher: {name!r} cannot be had ({reason}); a hub's name needs a network or its "

@@ -91,6 +91,7 @@ def finetune(
             left = (now - started) / (step - first) * (len(batches) - step)
             say(f"teacher: {name}, step {step} of {len(batches)}, {left:.0f} s left")
             saved = time.monotonic()
+    optimizer.zero_grad()
     encoder.eval()
 
 

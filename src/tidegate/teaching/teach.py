@@ -21,7 +21,7 @@ from tidegate.config import TrainingConfig
 from tidegate.dataset import Dataset
 from tidegate.lessons import Probabilities, out_of_fold, own_shares
 from tidegate.teaching.encoder import Encoder
-from tidegate.teaching.finetune import answer, best_precision, finetune
+from tidegate.teaching.finetune import answer, best_precision, finetune, fingerprint
 from tidegate.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -68,6 +68,10 @@ class EncoderTeacher:
         seeds = range(first, first + (training.teacher_folds if training.cross_fit else 1))
         encoders = [Encoder(training.teacher, n_outputs=outputs, seed=seed) for seed in seeds]
         return cls([encoder.to(training.device) for encoder in encoders], kind=dataset.kind)
+
+    def identity(self) -> str:
+        """Return what it is before it learns: the weights' hash, and the arithmetic."""
+        return f"{fingerprint(self.encoders[0])} {self.precision}"
 
     def learn(
         self,

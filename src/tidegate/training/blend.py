@@ -41,7 +41,8 @@ class Blend:
         learn : trains one LSTM on rows of a dataset
         """
         training = config.training
-        member = untaught(config).with_settings(calibrate=False, threshold="half")
+        several = own.kind == "multilabel"
+        member = untaught(config, several=several).with_settings(calibrate=False, threshold="half")
         baseline = Baseline(own.kind, len(own.labels), characters=True)
         baseline.fit([own.texts[i] for i in rows], own.targets[rows])
         seeds = range(seed, seed + training.teacher_models)

@@ -77,7 +77,7 @@ def fit(
     optimizer = _optimizer(model, config)
     batches = _batches(train, config)
     schedule = _schedule(optimizer, config, steps=config.epochs * len(batches(0)))
-    history = [] if work is None else _resume(work, model, optimizer)
+    history = [] if work is None else _resume(work, model, optimizer, config)
     for _ in range(len(history) * len(batches(0))):
         schedule.step()
     for number in range(len(history), config.epochs):
@@ -104,19 +104,31 @@ def fit(
         )  # fmt: skip
         history.append(epoch)
         if work is not None:
-            arrays = {**state_of(model, optimizer), "random": torch.get_rng_state().numpy()}
+            arrays = {**state_of(model, optimizer), **_generators(config)}
             work.keep("student", arrays, {"history": [asdict(e) for e in history]})
         on_epoch(epoch)
     return history
 
 
-def _resume(work: Workspace, model: MessageNet, optimizer: torch.optim.Optimizer) -> list[Epoch]:
+def _generators(config: TrainingConfig) -> dict[str, npt.NDArray[np.uint8]]:
+    """Return where the random numbers of dropout stand."""
+    found = {"random": torch.get_rng_state().numpy()}
+    if config.device == "cuda":
+        found["random-cuda"] = torch.cuda.get_rng_state().numpy()
+    return found
+
+
+def _resume(
+    work: Workspace, model: MessageNet, optimizer: torch.optim.Optimizer, config: TrainingConfig
+) -> list[Epoch]:
     """Bring back the end of the last epoch kept; return the epochs done."""
     kept = work.kept("student")
     if kept is None:
         return []
     arrays = dict(kept.arrays)
     torch.set_rng_state(torch.from_numpy(arrays.pop("random")))
+    if config.device == "cuda":
+        torch.cuda.set_rng_state(torch.from_numpy(arrays.pop("random-cuda")))
     restore_state(model, optimizer, arrays)
     return [Epoch(**facts) for facts in kept.facts["history"]]
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from tidegate.config import Config
 from tidegate.dataset import Dataset, grouped_folds
-from tidegate.lessons import Lessons, Probabilities, Teacher, augmented, mixed
+from tidegate.lessons import Lessons, Probabilities, Teacher, augmented, mixed, own_shares
 from tidegate.training.blend import BlendTeacher, Indices, Learn
 from tidegate.training.pace import Pace
+from tidegate.training.platt import Platt
 from tidegate.training.threads import torch_threads
 from tidegate.version import VERSION
 from tidegate.workspace import Workspace, key_of
@@ -78,6 +79,23 @@ class Together:
         return found + self.share * self.second.predict_proba(texts)
 
 
+class Calibrated:
+    """A teacher whose lean, seen on rows that it has not learned, is taken out."""
+
+    def __init__(self, teacher: Teacher, scale: Platt) -> None:
+        self.teacher, self.scale = teacher, scale
+        self.name = teacher.name
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The teacher's."""
+        return self.teacher.facts
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return the probability of each label, (n_texts, n_labels)."""
+        return self.scale(self.teacher.predict_proba(texts))
+
+
 class School:
     """One config's teachers, and where their unfinished work is kept.
 
@@ -115,6 +133,8 @@ class School:
         self.work = None
         if folder is not None:  # an encoder that is refused leaves none behind
             parts = [VERSION, config.to_dict(), self.reading.texts, own.targets.tolist()]
+            if self.encoder is not None:  # a folder's model may be another one tomorrow
+                parts.append(self.encoder.identity())
             self.work = Workspace(folder, key=key_of(parts), resume=resume)
 
     def lessons(self, learn: Learn) -> Lessons:
@@ -126,6 +146,10 @@ class School:
         """
         training, reading = self.config.training, self.reading
         teacher, soft = self._labels(learn)
+        if self.encoder is None or training.cross_fit:  # else no row's label is out of fold
+            own = reading.own
+            scale = Platt.fit(soft[: len(own)], own_shares(own), kind=own.kind)
+            teacher, soft = Calibrated(teacher, scale), scale(soft)
         targets = mixed(
             soft, reading.own, share=training.soft_share, temperature=training.temperature
         )

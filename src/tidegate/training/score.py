@@ -18,6 +18,7 @@ from tidegate.bundle import Bundle
 from tidegate.config import untaught
 from tidegate.dataset import Dataset
 from tidegate.evaluation import Comparison, Report, compare, evaluate
+from tidegate.lessons import Teacher
 from tidegate.runtime import Predictor
 from tidegate.training.baseline import Baseline, majority
 from tidegate.training.cost import Answer, Cost, cost
@@ -173,22 +174,22 @@ def _school(trained: Trained) -> dict[str, _Other]:
     if teacher is None:
         return {}
     rows = np.sort(np.concatenate([prepared.train_rows, trained.kept_rows]))
-    config = untaught(prepared.config)
+    config = untaught(prepared.config, several=prepared.dataset.kind == "multilabel")
     alone = train(prepared.dataset, config, rows=(rows, prepared.test_rows[:0]))
     taught = _Other(
-        answer=teacher.predict_proba, threshold=np.array(0.5),
+        answer=teacher.predict_proba, threshold=_their_threshold(trained, teacher),
         parameters=teacher.facts["parameters"], size_bytes=teacher.facts["size_bytes"],
     )  # fmt: skip
     return {UNTAUGHT: _engine(alone.bundle), f"teacher: {teacher.name}": taught}
 
 
-def _their_threshold(trained: Trained, baseline: Baseline) -> npt.NDArray[np.float64]:
-    """Return the baseline's thresholds, chosen as ours were: same rule, same rows."""
+def _their_threshold(trained: Trained, rival: Baseline | Teacher) -> npt.NDArray[np.float64]:
+    """Return a rival's thresholds, chosen as ours were: same rule, same rows."""
     dataset, rule = trained.prepared.dataset, trained.prepared.config.training.threshold
     if rule == "half" or dataset.kind == "multiclass":
         return np.array(0.5)
     kept = dataset.subset(trained.kept_rows)
-    probabilities = baseline.predict_proba(kept.texts)
+    probabilities = rival.predict_proba(kept.texts)
     found = thresholds(kept.targets, probabilities, kind=dataset.kind, rule=rule)
     return np.array(found if dataset.kind == "multilabel" else found[0])
 

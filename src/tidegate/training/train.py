@@ -18,7 +18,7 @@ import torch
 from tidegate.bundle import Bundle, is_bundle
 from tidegate.calibration import Kind, choose_threshold, fit_temperature
 from tidegate.config import Config
-from tidegate.dataset import Dataset, grouped_folds, read_texts
+from tidegate.dataset import Dataset, grouped_folds, normalise, read_texts
 from tidegate.dataset import split as split_rows
 from tidegate.errors import ConfigError
 from tidegate.lessons import Lessons, Teacher
@@ -96,6 +96,11 @@ def train(
         raise ConfigError("sample_weight: a teacher's lessons have none; train without a teacher")
     if config.training.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device: found 'cuda', which this machine does not have; use cpu")
+    if config.training.teacher != "none" and config.network.pooling == "padded_last":
+        raise ConfigError(
+            "teacher: found with pooling=padded_last, whose answer depends on the padding; choose "
+            "another pooling, or no teacher"
+        )
     train_rows, test_rows = rows if rows is not None else split_rows(dataset, config.data)
     kept, validation = _hold_back(dataset, config, train_rows)
     prepared = prepare(dataset, config, train=kept, test=test_rows)
@@ -122,10 +127,15 @@ def _school(
     """Return the config's teachers, who may see the training rows."""
     config, dataset = prepared.config, prepared.dataset
     path = config.training.unlabelled
+    found = read_texts(path, config.data) if path else ()
+    labelled = {normalise(text) for text in dataset.texts}  # to be answered, or learned already
+    unlabelled = [text for text in found if normalise(text) not in labelled]
+    if len(unlabelled) < len(found):
+        say(f"unlabelled: {len(found) - len(unlabelled):,} of {len(found):,} left out: rows' own")
+    held_back = np.setdiff1d(np.arange(len(dataset)), prepared.train_rows)
     return School(
         dataset.subset(prepared.train_rows), config,
-        avoided=[dataset.texts[i] for i in prepared.test_rows],
-        unlabelled=read_texts(path, config.data) if path else (),
+        avoided=[dataset.texts[i] for i in held_back], unlabelled=unlabelled,
         folder=folder, resume=resume, say=say,
     )  # fmt: skip
 
