@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-all lint format docs bench clean
+.PHONY: demo test test-slow test-all lint format bench clean
 
 # The stamp is older than what it was installed from only when that changed.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -16,7 +16,10 @@ from benchmarks.results_file import DATA
 
 def main() -> int:
     if not (DATA / "tweets.csv").exists():
-        print("the reference data is not on this machine; name a file: see each benchmark's --data")
+        print(
+            f"{DATA}: found no tweets.csv; name the folder with it and disaster_messages_*.csv in "
+            "TIDEGATE_DATA"
+        )
         return 0
     with tempfile.TemporaryDirectory() as folder:
         model = str(Path(folder) / "model")

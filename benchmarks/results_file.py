@@ -1,4 +1,9 @@
-"""Where the figures go: one JSON file a benchmark, with the machine they were measured on."""
+"""Where the figures go and where the data are: one JSON file a benchmark, with its machine.
+
+The data files are not in the repository. Their folder is named in the environment, as
+`TIDEGATE_DATA`, or stands beside the checkout as `shared/data`: it holds `tweets.csv` and, for the
+multi-label benchmarks, `disaster_messages_train.csv` and `disaster_messages_validation.csv`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("TIDEGATE_DATA") or _BESIDE)
 
 
 def machine() -> dict[str, Any]:
