@@ -1,4 +1,4 @@
-"""Put what the engine's benchmark measured into the README: its table, and a picture.
+"""Put what benchmarks measured into the README and the docs: tables, and a picture.
 
 python scripts/show_measured.py           writes both
 python scripts/show_measured.py --check   says whether they are those of benchmarks/results
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
+RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "images" / "engine.svg"
-START, END = "<!-- engine: start -->", "<!-- engine: end -->"
+WHY = ROOT / "docs" / "explanation" / "why-a-teacher.md"
 HEAD = ("", "accuracy", "bulk, per s", "one, p50", "one, p99", "from a shell", "memory", "on disk")
 STYLE = """
 text{font:13px system-ui,sans-serif;fill:#1d2330}.soft{fill:#5b6474;font-size:11px}
@@ -100,21 +100,40 @@ def curve(rates: dict[str, float], left: int, top: int, title: str) -> list[str]
     return parts
 
 
+def taught(found: dict[str, Any]) -> str:
+    """Return a student beside what it may be compared with, as a Markdown table."""
+    scores = ("accuracy", "f1", "roc_auc", "expected_calibration_error")
+    lines = ["|  | accuracy | F1 | ROC-AUC | calibration error |", "|" + "---|" * 5]
+    for name, one in found["table"].items():
+        shown = f"**{name}**" if name == "student" else name
+        lines.append(f"| {shown} | " + " | ".join(f"{one[key]:.3f}" for key in scores) + " |")
+    return "\n".join(lines)
+
+
+def with_table(page: Path, name: str, lines: str) -> str:
+    """Return a page's text with lines between the marks of a table's name."""
+    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    before, rest = page.read_text(encoding="utf-8").split(start)
+    _, after = rest.split(end)
+    return f"{before}{start}\n{lines}\n{end}{after}"
+
+
 def main() -> int:
-    """Write or check the README's part and the picture."""
-    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    """Write or check the tables and the picture."""
+    engine, teacher = (
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("engine", "teacher")
+    )
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, rest = text.split(START)
-    _, after = rest.split(END)
     wanted = {
-        readme: f"{before}{START}\n{table(found)}\n{END}{after}",
-        PICTURE: picture(found),
+        readme: with_table(readme, "engine", table(engine)),
+        WHY: with_table(WHY, "teacher", taught(teacher)),
+        PICTURE: picture(engine),
     }
     stale = [p for p, new in wanted.items() if not p.exists() or p.read_text("utf-8") != new]
     if "--check" in sys.argv:
         for path in stale:
-            print(f"{path.relative_to(ROOT)} is not what {RESULTS.name} holds: run this script")
+            print(f"{path.relative_to(ROOT)} is not what {RESULTS.name}/ holds: run this script")
         return bool(stale)
     for path, new in wanted.items():
         path.write_text(new, encoding="utf-8")

@@ -106,3 +106,16 @@ def test_a_wrong_graph_is_not_written(
     bundle.save(tmp_path / "model")
     assert main(["export", str(tmp_path / "model"), "--onnx", str(tmp_path / "no" / "m")]) == 2
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback_of_engines_that_disagree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tiny_bundle()
+    wrong = export.build(replace(bundle, temperature=2.0))
+    monkeypatch.setattr(export, "build", lambda found: wrong)
+    words = ["export", str(bundle.save(tmp_path / "model")), "--onnx", str(tmp_path / "m.onnx")]
+    assert main(words) == 1
+    assert "not written" in capsys.readouterr().err
+    with pytest.raises(ParityError):
+        main(["--debug", *words])

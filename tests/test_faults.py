@@ -1,6 +1,7 @@
 """Twenty-odd kinds of bad input: each ends in exit code 2, one line, and no file."""
 
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conftest import tiny_bundle
@@ -88,6 +90,13 @@ FAULTS: list[Fault] = [
     ("a setting out of bounds", train_on("d.csv", GOOD, "--dropout", "1.5"),
      "dropout: found 1.5; it must be below 1"),
     ("a setting of the wrong type", train_on("d.csv", GOOD, "--epochs", "many"), "--epochs"),
+    ("a seed that a random split cannot have",
+     train_on("d.csv", GOOD, "--split", "random", "--split-seed", "8589934592"),
+     "split_seed: found 8589934592; of a random split it must be below 4294967296"),
+    ("nothing to go on with", train_on("d.csv", GOOD, "--resume"),
+     "resume: only work with a teacher is kept; give --teacher too"),
+    ("texts that nobody labels", train_on("d.csv", GOOD, "--unlabelled", "more.csv"),
+     "unlabelled: only a teacher labels texts; give --teacher too"),
     ("missing vectors", train_on("d.csv", GOOD, "--vectors", "no.txt"),
      "vectors: 'no.txt': no such file; give wordllama, none or a file"),
     ("no bundle there", command("predict", "{folder}/no", "help"),
@@ -127,6 +136,47 @@ def test_a_model_in_the_way_of_training_is_found_before_training(
     assert (tmp_path / "model" / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("output", [".", "..", "no/.."])
+def test_a_folder_without_a_name_is_refused_as_any_other(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "d.csv").write_text(GOOD)
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["train", "d.csv", "-o", output]) == 2
+    assert "found something that is no bundle; name another path" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["here", "d.csv"]
+
+
+def test_training_alone_into_this_folder_leaves_a_teachers_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d.csv").write_text(GOOD)
+    (tmp_path / ".model.teacher").mkdir()
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    assert main(["train", "../d.csv", "-o", ".", "--epochs", "1", "--vectors", "none"]) == 0
+    assert (tmp_path / "model" / "report.html").exists()
+    assert (tmp_path / ".model.teacher").exists()
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.npy"])
+def test_vectors_that_are_not_utf8_are_named_with_their_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "d.csv").write_text(GOOD)
+    (tmp_path / "v.txt").write_bytes("fire 0.5 1\ncafé 1 0.5\n".encode("latin-1"))
+    np.save(tmp_path / "v.npy", np.eye(2))
+    words = ["train", str(tmp_path / "d.csv"), "-o", str(tmp_path / "model")]
+    assert main([*words, "--vectors", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert "v.txt: line 2: not UTF-8; save it as UTF-8 text" in error
+    assert error.count("\n") == 1
+
+
 def test_a_label_the_model_does_not_know_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +191,33 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "Traceback" in done.stderr
     assert "BundleError" in done.stderr
+
+
+def given(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    """Let standard input hold these bytes."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_a_line_of_standard_input_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(tiny_bundle().save(tmp_path / "model"))
+    texts = ["fire\u2028near\x85the\x0bhouse\x0c", "", "help, please"]
+    for data in ("\n".join(texts), "\r\n".join([*texts, ""]), "\ufeff" + "\n".join(texts)):
+        given(monkeypatch, data.encode())
+        assert main(["predict", model, "--json"]) == 0
+        rows = capsys.readouterr().out.split("\n")[:-1]
+        assert [json.loads(row)["text"] for row in rows] == texts
+
+
+def test_standard_input_that_is_not_utf8_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given(monkeypatch, "fire\ncafé\n".encode("latin-1"))
+    assert main(["predict", str(tiny_bundle().save(tmp_path / "model"))]) == 2
+    out, err = capsys.readouterr()
+    assert err == "tidegate: standard input: line 2: not UTF-8; give it as UTF-8\n"
+    assert not out
 
 
 def test_a_reader_that_leaves_a_pipe_is_no_fault(tmp_path: Path) -> None:

@@ -207,6 +207,38 @@ def test_resuming_refuses_another_job(model: Path, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
+def test_two_runs_into_one_output_do_not_mix(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    source = many_rows(tmp_path / "in.csv", scoring.PART_ROWS + 10)
+    output = tmp_path / "out.csv"
+    predictor = Predictor.load(model)
+    refused: list[int] = []
+
+    def begin_another(rows: int) -> None:
+        for resume in (False, True):
+            with pytest.raises(DataError, match=r"out.csv: another run is writing it"):
+                score_file(predictor, open_records(source), output, resume=resume)
+            refused.append(rows)
+
+    found = score_file(predictor, open_records(source), output, on_progress=begin_another)
+    assert len(refused) == 6
+    assert len(read(output)) == found.rows == scoring.PART_ROWS + 10
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_an_interrupt_says_how_to_go_on(model: Path, tmp_path: Path) -> None:
+    source, output = many_rows(tmp_path / "in.csv", 150_000), tmp_path / "out.csv"
+    command = [sys.executable, "-m", "tidegate", "predict", str(model), "-i", str(source), "-o"]
+    process = subprocess.Popen([*command, str(output)], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (tmp_path / ".out.csv.parts" / "part-000000").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said == "tidegate: predict: interrupted; --resume goes on from here\n"
+    assert not output.exists()
+
+
 def test_killed_and_resumed_it_equals_the_uninterrupted_run(model: Path, tmp_path: Path) -> None:
     source = many_rows(tmp_path / "in.csv", 60_000)
     whole, target = tmp_path / "whole.parquet", tmp_path / "killed.parquet"

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from conftest import tiny_bundle
+from conftest import WORDS, tiny_bundle
 from test_walk import HOSTILE
 from tidegate.cli import main
 from tidegate.pages import MODULES, asset, walk_page
+from tidegate.runtime import Predictor
 from tidegate.walk import walk
 
 TEXT = "fire near the river, zebra please help"
@@ -262,6 +264,19 @@ def test_the_command_writes_the_page(tmp_path: Path) -> None:
     assert data is not None
     assert [one["text"] for one in json.loads(data[1])["walks"]] == [TEXT, "fire"]
     assert not list(tmp_path.glob(".walk*"))
+
+
+def test_both_messages_are_read_for_the_label_of_the_first(tmp_path: Path) -> None:
+    bundle = tiny_bundle(kind="multilabel")
+    answers = Predictor(bundle).predict_proba(WORDS).argmax(axis=1)
+    first, other = WORDS[0], WORDS[int(np.flatnonzero(answers != answers[0])[0])]
+    words = ["walk", str(bundle.save(tmp_path / "model")), first, "--beside", other]
+    assert main([*words, "--html", str(tmp_path / "walk.html")]) == 0
+    data = re.search(
+        r'id="data">(.*?)</script>', (tmp_path / "walk.html").read_text(encoding="utf-8"), re.S
+    )
+    assert data is not None
+    assert [one["label"] for one in json.loads(data[1])["walks"]] == [answers[0]] * 2
 
 
 def test_the_modules_need_only_one_another() -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tidegate.calibration import Kind
 from tidegate.config import DataConfig
-from tidegate.errors import DataError
+from tidegate.errors import ConfigError, DataError
 from tidegate.records import Format, Record, open_records
 
 Indices = npt.NDArray[np.int64]
@@ -276,7 +276,14 @@ def random_split(n: int, *, test_share: float, seed: int) -> tuple[Indices, Indi
 
     A permutation of all rows by the seeded Mersenne Twister; its first ⌈test_share · n⌉ are the
     test rows, the rest are the training rows.
+
+    Raises
+    ------
+    ConfigError
+        The twister has no such seed.
     """
+    if seed >= 2**32:
+        raise ConfigError(f"split_seed: found {seed}; of a random split it must be below {2**32}")
     order = np.random.RandomState(seed).permutation(n)
     n_test = int(np.ceil(test_share * n))
     return order[n_test:].astype(np.int64), order[:n_test].astype(np.int64)
@@ -329,6 +336,8 @@ def split(dataset: Dataset, data: DataConfig) -> tuple[Indices, Indices]:
 
     Raises
     ------
+    ConfigError
+        A random split has no such seed.
     DataError
         One side would be empty or lack a class.
     """

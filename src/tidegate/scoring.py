@@ -12,6 +12,7 @@ only if the input's bytes, the model and the choices are still the same.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -245,10 +246,10 @@ def _journal(folder: Path, job: dict[str, Any], *, resume: bool, name: str) -> I
     An interrupt leaves the folder, so that the work can go on; a fault of the input does not.
     """
     place = folder / "job.json"
-    if folder.exists() and not resume:
-        shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
     with _locked(folder / "lock", name):
+        if not resume:
+            _clear(folder)
         if place.exists():
             _check_same(json.loads(place.read_bytes()), job, folder)
         else:
@@ -260,9 +261,22 @@ def _journal(folder: Path, job: dict[str, Any], *, resume: bool, name: str) -> I
         try:
             yield done
         except Exception:
-            shutil.rmtree(folder)
+            _remove(folder)
             raise
-    shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove all but the lock, the job last: a kill leaves no part whose job is not known."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == "job.json"):
+        if path.name != "lock":
+            path.unlink()
+
+
+def _remove(folder: Path) -> None:
+    _clear(folder)
+    # Once the lock goes another run may begin here: what it has is left to it.
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -276,8 +290,11 @@ def _locked(path: Path, name: str) -> Iterator[None]:
     with path.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.path.samestat(os.fstat(stream.fileno()), path.stat())
         except OSError:
-            raise DataError(f"{name}: another run is writing it; wait for it to end") from None
+            held = False
+        if not held:  # or held, but removed by the run that held it before
+            raise DataError(f"{name}: another run is writing it; wait for it to end")
         yield
 
 

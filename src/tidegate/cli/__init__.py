@@ -1,7 +1,8 @@
 """The command line: arguments → one call → print; nothing else.
 
-Takes `sys.argv`, gives an exit code: 0 done, 1 our fault, 2 yours. Data goes to standard output,
-words for people to standard error. A fault is one line; `--debug` shows the traceback.
+Takes `sys.argv`, gives an exit code: 0 done, 1 our fault, 2 yours, 130 interrupted. Data goes to
+standard output, words for people to standard error. A fault is one line; `--debug` shows the
+traceback.
 
 Each verb lives in a file of its own and imports what it needs when it runs, so that `predict` never
 loads torch.
@@ -82,12 +83,10 @@ def main(arguments: list[str] | None = None) -> int:
     except _USAGE_FAULT as fault:
         message = getattr(fault, "format_message", fault.__str__)()
         return _fault(message or "nothing to do; see tidegate --help", code=2)
-    except ParityError as fault:
-        return _fault(str(fault), code=1)
     except TidegateError as fault:
         if debug:
             raise
-        return _fault(str(fault), code=2)
+        return _fault(str(fault), code=1 if isinstance(fault, ParityError) else 2)
     except BrokenPipeError:
         # The reader of a pipe left; what it wanted, it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

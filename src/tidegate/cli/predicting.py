@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tidegate.cli.printing import put, say
-from tidegate.errors import ConfigError, TidegateError
+from tidegate.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from tidegate.records import RecordFile
@@ -70,9 +70,19 @@ def predict(
     if not texts:
         if sys.stdin.isatty():
             raise ConfigError("predict: no message; give texts, or one a line on standard input")
-        texts = sys.stdin.read().splitlines()
+        texts = _messages(sys.stdin.buffer.read())
     for line in _lines(predictor, texts, as_json=as_json):
         put(line)
+
+
+def _messages(data: bytes) -> list[str]:
+    """Return the lines of standard input, cut at no other mark that Unicode ends lines with."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"standard input: line {line}: not UTF-8; give it as UTF-8") from None
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n") if text]
 
 
 def _score(
@@ -98,7 +108,8 @@ def _score(
                 on_error=on_error, resume=resume, prefix=prefix, on_progress=on_progress,
             )  # fmt: skip
     except KeyboardInterrupt:
-        raise TidegateError("predict: interrupted; --resume goes on from here") from None
+        say("tidegate: predict: interrupted; --resume goes on from here")
+        raise typer.Exit(130) from None
     _report(scored, output, seconds=time.perf_counter() - start, on_error=on_error)
 
 

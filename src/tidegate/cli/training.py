@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tidegate.cli.printing import config_of, put, say, with_settings
+from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
     from tidegate.bundle import Bundle
@@ -40,6 +41,11 @@ def train(
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
     config = config_of(preset, settings)
+    if config.training.teacher == "none":
+        if resume:
+            raise ConfigError("resume: only work with a teacher is kept; give --teacher too")
+        if config.training.unlabelled:
+            raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
     bundle = _train(data, output, config, cv=cv, as_json=as_json, resume=resume)
     if as_json:
         put(json.dumps(bundle.manifest(), indent=1))
@@ -57,6 +63,7 @@ def _train(
     from tidegate.bundle import check_target
     from tidegate.dataset import read_dataset
 
+    output = _named(output)
     check_target(output)
     dataset = read_dataset(data, config.data)
     say(*dataset.notes)
@@ -82,9 +89,15 @@ def _train(
     scored = replace(score(trained), cross_validation=found)
     tell("", *scored.lines())
     saved = with_report(scored, title=output.name).save(output)
-    shutil.rmtree(work, ignore_errors=True)
+    if trained.teacher is not None:
+        shutil.rmtree(work, ignore_errors=True)
     tell("", f"model written to {saved}; its report is {saved / 'report.html'}")
     return scored.bundle
+
+
+def _named(output: Path) -> Path:
+    """Return a path that ends in a name, as `.` and `..` do not: other names are made from it."""
+    return output if output.name not in ("", "..") else output.resolve()
 
 
 def epoch_line(epoch: Epoch) -> str:
@@ -134,6 +147,7 @@ def demo(
         tempfile.TemporaryDirectory() as folder,
     ):
         say("training on the embedded sample …")
+        output = output and _named(output)
         model = output or Path(folder) / "demo"
         bundle = _train(str(sample), model, preset("default"))
         predictor = Predictor(bundle)

@@ -58,7 +58,7 @@ def walk(
 
         walks = [found]
         if beside is not None:
-            walks.append(walk_through(predictor, beside, label=label))
+            walks.append(walk_through(predictor, beside, label=found.labels[found.label]))
         write_text(html, walk_page(walks, title=model.name))
         say(f"{html}: open it in a browser")
     if as_json:

@@ -34,6 +34,8 @@ def majority(targets: npt.NDArray[np.int64], n_rows: int, *, kind: Kind, n_label
 class Baseline:
     """TF-IDF and logistic regression.
 
+    A label that all rows have, or none, keeps its share; so do all labels if no row has a word.
+
     Parameters
     ----------
     kind, n_labels : of the labels, as in a `Dataset`
@@ -44,6 +46,7 @@ class Baseline:
         self.kind = kind
         self.n_labels = n_labels
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        self._words_of = words.build_analyzer()
         features: Any = words
         if characters:
             runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
@@ -56,20 +59,21 @@ class Baseline:
 
     def fit(self, texts: Sequence[str], targets: npt.NDArray[np.int64]) -> Baseline:
         """Learn from texts and their targets."""
-        if self.kind == "multilabel":
-            # A label with one value only has nothing to learn; it keeps its share.
-            self._shares = targets.mean(axis=0)
-            self._columns = np.flatnonzero((self._shares > 0) & (self._shares < 1))
-            self.pipeline.fit(texts, targets[:, self._columns])
-        else:
-            self._shares = np.zeros(self.n_labels)
-            self._columns = np.unique(targets)
-            self.pipeline.fit(texts, targets)
+        self._shares = majority(targets, 1, kind=self.kind, n_labels=self.n_labels)[0]
+        learned = (self._shares > 0) & (self._shares < 1)
+        if not any(self._words_of(text) for text in texts):
+            learned[:] = False
+        self._columns = np.flatnonzero(learned)
+        if len(self._columns):
+            several = self.kind == "multilabel"
+            self.pipeline.fit(texts, targets[:, self._columns] if several else targets)
         return self
 
     @property
     def n_parameters(self) -> int:
         """How many weights it has."""
+        if not len(self._columns):
+            return self.n_labels
         model = self.pipeline[-1]
         models = model.estimators_ if isinstance(model, OneVsRestClassifier) else [model]
         return sum(m.coef_.size + m.intercept_.size for m in models)
@@ -77,10 +81,13 @@ class Baseline:
     @property
     def size_bytes(self) -> int:
         """What it would weigh on disk, pickled as people keep such models."""
-        return len(pickle.dumps(self.pipeline))
+        return len(pickle.dumps(self.pipeline if len(self._columns) else self._shares))
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the probability of each label, (n_texts, n_labels)."""
         found = np.tile(self._shares.astype(np.float64), (len(texts), 1))
-        found[:, self._columns] = self.pipeline.predict_proba(texts)
+        if len(self._columns):
+            # Of one label alone scikit-learn gives two columns, as of two classes: the last is its.
+            answers = self.pipeline.predict_proba(texts)
+            found[:, self._columns] = answers[:, -len(self._columns) :]
         return found

@@ -93,6 +93,13 @@ def _scaled(table: npt.NDArray[np.floating]) -> Floats:
     return wide / (wide.std() or np.float32(1.0))
 
 
+def _text(line: bytes, *, path: Path, number: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: line {number}: not UTF-8; save it as UTF-8 text") from None
+
+
 def _npy(path: Path) -> tuple[list[str], Floats]:
     names = path.with_suffix(".txt")
     if not names.is_file():
@@ -101,7 +108,8 @@ def _npy(path: Path) -> tuple[list[str], Floats]:
         table = np.load(path, allow_pickle=False)
     except ValueError as error:
         raise DataError(f"{path}: not an array of numbers ({error})") from None
-    words = names.read_text(encoding="utf-8").splitlines()
+    lines = enumerate(names.read_bytes().splitlines(), 1)
+    words = [_text(line, path=names, number=number) for number, line in lines]
     if table.ndim != 2 or len(table) != len(words):
         raise DataError(f"{path}: shape {table.shape} for {len(words)} words; give one row a word")
     return words[:MAX_FILE_WORDS], table[:MAX_FILE_WORDS]
@@ -110,9 +118,9 @@ def _npy(path: Path) -> tuple[list[str], Floats]:
 def _word2vec(path: Path) -> tuple[list[str], Floats]:
     words: list[str] = []
     rows: list[Floats] = []
-    with path.open(encoding="utf-8") as stream:
+    with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
-            word, *values = line.rstrip().split(" ")
+            word, *values = _text(line, path=path, number=number).rstrip().split(" ")
             if number == 1 and len(values) == 1:
                 continue  # the header of the word2vec format: number of words, width
             try:
