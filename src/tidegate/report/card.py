@@ -85,9 +85,10 @@ def _taught(scored: Scored) -> str:
     if scored.teacher["kind"] == "blend":
         return " It also learned from a blend of LSTMs and TF-IDF models trained on those rows."
     facts = scored.teacher
+    others = f", and from {facts['with']} trained on them" if "with" in facts else ""
     return (
         f" It also learned from {facts['name']} (licence: {facts['licence']}), fine-tuned on those "
-        "rows; nothing of it is in this bundle."
+        f"rows{others}; nothing of these is in this bundle."
     )
 
 

@@ -81,23 +81,24 @@ def _number(value: float | None) -> str:
 def _scores(scored: Scored) -> str:
     names = [name for name in _NAMES if name in scored.report.scores]
     rows = []
-    ahead = {r.name: _gap(r) for r in scored.rivals}
     for title, report in [(OURS, scored.report), *((r.name, r.report) for r in scored.rivals)]:
         cells = [escape(title)]
         for name in names:
             s = report.scores[name]
             spread = f'<br><span class="soft">{_number(s.low)}–{_number(s.high)}</span>'
             cells.append(_number(s.value) + spread)
-        rows.append([*cells, ahead.get(title, "")])
-    return table(["", *(_NAMES[n] for n in names), "this model is ahead by"], rows, first="ours")
+        rows.append(cells)
+    paired = [_gap(rival) for rival in scored.rivals]
+    head = ["this model is ahead of", "accuracy", "95 % interval", "McNemar's p"]
+    return table(["", *(_NAMES[n] for n in names)], rows, first="ours") + table(head, paired)
 
 
-def _gap(rival: Rival) -> str:
+def _gap(rival: Rival) -> list[str]:
     """Return the paired difference of accuracy, its interval, and McNemar's p."""
     gap, p = rival.ahead.accuracy, rival.ahead.mcnemar_p
-    said = "" if p is None else "<br>p &lt; 0.001" if p < 0.001 else f"<br>p = {p:.3f}"
-    spread = f"{gap.low:+.3f} to {gap.high:+.3f}{said}"
-    return f'{gap.value:+.3f}<br><span class="soft">{spread}</span>'
+    said = "–" if p is None else "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
+    spread = f"{gap.low:+.3f} to {gap.high:+.3f}"
+    return [escape(rival.name), f"{gap.value:+.3f}", spread, said]
 
 
 def _costs(scored: Scored) -> list[str]:

@@ -69,9 +69,10 @@ class Together:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The first one's, with the weight of both."""
+        """The first one's, with the weight of both and the second one's name."""
         facts, more = self.first.facts, self.second.facts
-        return facts | {key: facts[key] + more[key] for key in ("parameters", "size_bytes")}
+        sums = {key: facts[key] + more[key] for key in ("parameters", "size_bytes")}
+        return facts | sums | {"with": self.second.name}
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the mean of both, weighted, (n_texts, n_labels)."""
