@@ -140,6 +140,8 @@ def test_a_leaked_label_would_show() -> None:
 
 def test_a_teacher_makes_best_of_default_and_can_be_taken_away() -> None:
     assert preset("default", teacher="blend") == preset("best")
+    assert preset("best", teacher="an/encoder").training.augment == 8
+    assert untaught(preset("default", teacher="an/encoder"), several=False) == preset("default")
     assert preset("default") == untaught(preset("best"), several=False)
     assert untaught(preset("best", n_label_columns=3), several=True).training.teacher == "none"
     with pytest.raises(ConfigError, match="a teacher's lessons have none"):

@@ -306,16 +306,18 @@ MULTILABEL = Config(
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
 )  # fmt: skip
 
-# A teacher's soft labels on many made texts are what regularises: less of the rest is needed.
-_TAUGHT: dict[str, Any] = {
-    "teacher": "blend", "augment": 8, "label_smoothing": 0.0, "epochs": 4,
+# A blend knows no more words than its rows have: its word on made texts teaches nothing.
+_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
+# An encoder's soft labels on many made texts are what regularises: less of the rest is needed.
+_BY_ENCODER: dict[str, Any] = {
+    "augment": 8, "label_smoothing": 0.0, "epochs": 4,
     "word_dropout": 0.1, "channel_dropout": 0.3, "dropout": 0.3,
 }  # fmt: skip
-_TAUGHT_MULTILABEL: dict[str, Any] = {"teacher": "blend", "augment": 2, "epochs": 4}
+_SEVERAL_BY_ENCODER: dict[str, Any] = {"augment": 2, "epochs": 4}
 
 PRESETS: dict[str, Config] = {
     "default": Config(),
-    "best": Config().with_settings(**_TAUGHT),
+    "best": Config().with_settings(**_BY_BLEND),
     "lesson": LESSON,
     "multilabel": MULTILABEL,
 }
@@ -327,7 +329,8 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
     Parameters
     ----------
     n_label_columns : of several, `default` is `multilabel`, and `best` that with a teacher
-    teacher : with one, `default` is `best`, which makes the most of it
+    teacher : with one, `default` is `best`, which makes the most of it; an encoder's is another
+        `best` than a blend's
 
     Raises
     ------
@@ -338,10 +341,13 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
         raise ConfigError(f"preset {name!r} does not exist: choose one of {', '.join(PRESETS)}")
     if name == "default" and teacher != "none":
         name = "best"
-    if n_label_columns > 1 and name in ("default", "best"):
-        taught = _TAUGHT_MULTILABEL if name == "best" else {}
-        return MULTILABEL.with_settings(**taught)
-    return PRESETS[name]
+    several = n_label_columns > 1
+    if several and name == "default":
+        name = "multilabel"
+    if name != "best":
+        return PRESETS[name]
+    base = MULTILABEL if several else Config()
+    return base.with_settings(**_taught(teacher, several=several))
 
 
 def untaught(config: Config, *, several: bool) -> Config:
@@ -351,10 +357,18 @@ def untaught(config: Config, *, several: bool) -> Config:
     ----------
     several : whether a message carries several labels
     """
-    base, taught = (MULTILABEL, _TAUGHT_MULTILABEL) if several else (Config(), _TAUGHT)
+    base = MULTILABEL if several else Config()
+    taught = _taught(config.training.teacher, several=several)
     settings = {k: v for section in base.to_dict().values() for k, v in section.items()}
     chosen = {k: v for section in config.to_dict().values() for k, v in section.items()}
     # What somebody chose stays: only what the teacher's preset set is set back.
     names = [name for name, value in taught.items() if chosen[name] == value]
     plain = {name: settings[name] for name in (*names, "teacher", "augment")}
     return config.with_settings(unlabelled="", **plain)
+
+
+def _taught(teacher: str, *, several: bool) -> dict[str, Any]:
+    """Return what differs from the plain preset where a teacher teaches: by what it is."""
+    if teacher in ("none", "blend"):
+        return _BY_BLEND
+    return {"teacher": teacher} | (_SEVERAL_BY_ENCODER if several else _BY_ENCODER)
