@@ -90,7 +90,8 @@ def _scores(scored: Scored) -> str:
         rows.append(cells)
     paired = [_gap(rival) for rival in scored.rivals]
     head = ["this model is ahead of", "accuracy", "95 % interval", "McNemar's p"]
-    return table(["", *(_NAMES[n] for n in names)], rows, first="ours") + table(head, paired)
+    scores = table(["", *(_NAMES[n] for n in names)], rows, first="ours")
+    return scores + '<p class="soft">Message by message:</p>' + table(head, paired)
 
 
 def _gap(rival: Rival) -> list[str]:
