@@ -71,7 +71,7 @@ def out_of_fold(
 
     Parameters
     ----------
-    folds : (n,) the fold of each; −1 for texts that are nobody's
+    folds : (n,) the fold of each; −1 for texts made from no row
     ask : labels texts of one fold
 
     Examples
@@ -80,13 +80,13 @@ def out_of_fold(
     >>> out_of_fold(["a", "b", "c"], folds, lambda f, t: np.full((len(t), 1), f))[:, 0].tolist()
     [0.0, 1.0, 0.0]
     """
-    found = np.zeros((0, 0))
-    for fold in np.unique(folds).tolist():
-        inside = np.flatnonzero(folds == fold)
-        answers = ask(fold, [texts[i] for i in inside.tolist()])
-        if not found.size:
-            found = np.zeros((len(texts), answers.shape[1]))
-        found[inside] = answers
+    numbers = np.unique(folds).tolist()
+    inside = [np.flatnonzero(folds == fold) for fold in numbers]
+    answers = np.concatenate(
+        [ask(k, [texts[i] for i in rows.tolist()]) for k, rows in zip(numbers, inside, strict=True)]
+    )
+    found = np.empty_like(answers, np.float64)
+    found[np.concatenate(inside)] = answers
     return found
 
 
@@ -95,6 +95,29 @@ def own_shares(dataset: Dataset) -> Probabilities:
     if dataset.kind == "multilabel":
         return dataset.targets.astype(np.float64)
     return np.eye(len(dataset.labels))[dataset.targets]
+
+
+def log_odds(p: Probabilities) -> Probabilities:
+    """Return log(p / (1 − p)), of probabilities kept a millionth away from 0 and 1.
+
+    Examples
+    --------
+    >>> log_odds(np.array([0.5])).tolist()
+    [0.0]
+    """
+    clear = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clear) - np.log1p(-clear), np.float64)
+
+
+def sigmoid(z: Probabilities) -> Probabilities:
+    """Return 1 / (1 + exp(−z)), for any z without overflow.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([0.0, -1e4])).tolist()
+    [0.5, 0.0]
+    """
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * z)), np.float64)
 
 
 def mixed(soft: Probabilities, own: Dataset, *, share: float, temperature: float) -> Probabilities:
@@ -109,7 +132,7 @@ def mixed(soft: Probabilities, own: Dataset, *, share: float, temperature: float
     """
     p = np.clip(soft, 1e-7, 1 - 1e-7)
     if own.kind == "multilabel":
-        found = 0.5 * (1 + np.tanh(0.5 * (np.log(p) - np.log1p(-p)) / temperature))
+        found = sigmoid(log_odds(p) / temperature)
     else:
         logits = np.log(p) / temperature
         found = np.exp(logits - logits.max(axis=1, keepdims=True))

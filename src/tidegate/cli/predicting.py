@@ -82,7 +82,9 @@ def _messages(data: bytes) -> list[str]:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DataError(f"standard input: line {line}: not UTF-8; give it as UTF-8") from None
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n") if text]
+    if not text:
+        return []
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def _score(

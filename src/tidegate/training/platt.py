@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.calibration import Kind
+from tidegate.lessons import log_odds, sigmoid
 
 Floats = npt.NDArray[np.float64]
 _RIDGE = 1.0  # what draws a to 1 and b to 0, where rows are few
@@ -47,13 +48,13 @@ class Platt:
     @classmethod
     def fit(cls, probabilities: Floats, shares: Floats, *, kind: Kind) -> Platt:
         """Fit on probabilities (n, L) and the rows' own labels as shares (n, L)."""
-        x = _log_odds(probabilities)
+        x = log_odds(probabilities)
         found = np.array([_fitted(x[:, k], shares[:, k]) for k in range(x.shape[1])])
         return cls(slopes=found[:, 0], offsets=found[:, 1], kind=kind)
 
     def __call__(self, probabilities: Floats) -> Floats:
         """Return the fitted probabilities (n, L)."""
-        q = _sigmoid(self.slopes * _log_odds(probabilities) + self.offsets)
+        q = sigmoid(self.slopes * log_odds(probabilities) + self.offsets)
         return q if self.kind == "multilabel" else q / q.sum(axis=1, keepdims=True)
 
 
@@ -69,7 +70,7 @@ def _fitted(x: Floats, y: Floats) -> Floats:
 
     found = start
     for _ in range(_STEPS):
-        q = _sigmoid(design @ found)
+        q = sigmoid(design @ found)
         gradient = design.T @ (q - y) + _RIDGE * (found - start)
         curvature = (design * (q * (1 - q))[:, None]).T @ design + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
@@ -79,12 +80,3 @@ def _fitted(x: Floats, y: Floats) -> Floats:
         if np.abs(step).max() < 1e-9:
             break
     return found if found[0] > 0 else start  # a teacher that ranks backwards is left as it is
-
-
-def _log_odds(p: Floats) -> Floats:
-    clear = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(clear) - np.log1p(-clear), np.float64)
-
-
-def _sigmoid(z: Floats) -> Floats:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * z)), np.float64)

@@ -60,7 +60,7 @@ class Reading:
         )  # fmt: skip
 
 
-class Together:
+class Ensemble:
     """Two teachers whose probabilities are averaged."""
 
     def __init__(self, first: Teacher, second: Teacher, *, share: float) -> None:
@@ -170,7 +170,7 @@ class School:
             return encoder, soft
         blend = self._blend(learn)
         soft = (1 - share) * soft + share * blend.label(reading.texts, reading.folds)
-        return Together(encoder, blend, share=share), soft
+        return Ensemble(encoder, blend, share=share), soft
 
     def _blend(self, learn: Learn) -> BlendTeacher:
         pace = Pace("teacher: LSTMs and TF-IDF, fold", self.config.training.teacher_folds)
