@@ -15,7 +15,11 @@ from tidegate.training.model import MessageNet
 
 
 def torch_logits(bundle: Bundle, id_lists: list[list[int]]) -> np.ndarray:
-    """Return the logits of a torch network holding the bundle's very weights."""
+    """Return the logits of a torch network holding the bundle's very weights, in float64.
+
+    Deep recurrent networks of random weights double a rounding at every step: two float32 answers
+    may lie further apart than either from the truth.
+    """
     network = bundle.config.network
     outputs = 1 if bundle.kind == "binary" else len(bundle.labels)
     model = MessageNet(network, n_words=len(bundle.tokens), n_outputs=outputs)
@@ -27,7 +31,7 @@ def torch_logits(bundle: Bundle, id_lists: list[list[int]]) -> np.ndarray:
     batch = pad(id_lists, width=bundle.sequence_length if padded else 0)
     lengths = np.full_like(batch.lengths, batch.token_ids.shape[1]) if padded else batch.lengths
     with torch.no_grad():
-        return model(torch.from_numpy(batch.token_ids), torch.from_numpy(lengths)).numpy()
+        return model.double()(torch.from_numpy(batch.token_ids), torch.from_numpy(lengths)).numpy()
 
 
 networks = st.fixed_dictionaries(
@@ -126,6 +130,20 @@ def test_a_message_with_nothing_known_is_one_padding_token() -> None:
     predictor = Predictor(tiny_bundle(unknown="drop"))
     assert predictor.encoder.encode("zzz qqq") == [0]
     assert predictor.predict_proba([""]).shape == (1, 2)
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"unknown": "drop"}, {"max_tokens": 3}, {"max_tokens": 0}, {"tokenizer": "lesson"},
+])  # fmt: skip
+def test_many_messages_are_encoded_as_one_by_one(
+    settings: dict[str, object], messages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.vocabulary.WORDS_AT_ONCE", 50)
+    encoder = Predictor(tiny_bundle(**settings)).encoder
+    texts = ["", *messages, "\u2066 \x00", "#NewWord, #fireStorm", " " * 9, messages[3] * 40, "…"]
+    flat = encoder.encode_all(texts)
+    assert flat.lists(np.arange(len(texts))) == [encoder.encode(text) for text in texts]
+    assert len(encoder.encode_all([]).lengths) == 0
 
 
 def test_no_messages_give_no_rows() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,33 @@ class Packed:
     lengths: Ints
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flat:
+    """Messages one after the other: ids (N,), where each begins (B,), its tokens ≥ 1 (B,)."""
+
+    ids: Ints
+    starts: Ints
+    lengths: Ints
+
+    def lists(self, rows: Ints) -> list[list[int]]:
+        """Return the id lists of some messages."""
+        spans = zip(self.starts[rows].tolist(), self.lengths[rows].tolist(), strict=True)
+        return [self.ids[start : start + length].tolist() for start, length in spans]
+
+
+def flatten(id_lists: Sequence[Sequence[int]]) -> Flat:
+    """Lay id lists one after the other.
+
+    Examples
+    --------
+    >>> flatten([[5, 6], [7]]).starts.tolist()
+    [0, 2]
+    """
+    lengths = np.fromiter(map(len, id_lists), np.int64, count=len(id_lists))
+    ids = np.fromiter(chain.from_iterable(id_lists), np.int64, count=int(lengths.sum()))
+    return Flat(ids=ids, starts=np.cumsum(lengths) - lengths, lengths=lengths)
+
+
 def pad(id_lists: Sequence[Sequence[int]], *, width: int = 0) -> Batch:
     """Pad on the right to the longest list, or to `width` if that is more.
 
@@ -73,24 +101,20 @@ def pack(batch: Batch) -> Packed:
     )
 
 
-def pack_flat(flat: Ints, starts: Ints, lengths: Ints) -> Packed:
-    """Cut messages that lie one after the other in one array into time steps.
-
-    Parameters
-    ----------
-    flat : the ids of all messages
-    starts, lengths : (B,) where each begins, and its tokens, descending
+def pack_flat(flat: Flat, rows: Ints | slice = slice(None)) -> Packed:
+    """Cut some messages, given from long to short, into time steps.
 
     Examples
     --------
-    >>> pack_flat(np.array([7, 5, 6]), np.array([1, 0]), np.array([2, 1])).token_ids.tolist()
+    >>> pack_flat(flatten([[7], [5, 6]]), np.array([1, 0])).token_ids.tolist()
     [5, 7, 6]
     """
+    starts, lengths = flat.starts[rows], flat.lengths[rows]
     steps = np.arange(lengths[0])
     running = steps[:, None] < lengths  # (T, B)
     counts = running.sum(axis=1, dtype=np.int64)
     return Packed(
-        token_ids=flat[(starts + steps[:, None])[running]],
+        token_ids=flat.ids[(starts + steps[:, None])[running]],
         counts=counts,
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         lengths=lengths,

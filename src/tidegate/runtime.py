@@ -14,14 +14,13 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.batching import Packed, pack, pack_flat, pad
+from tidegate.batching import Flat, Packed, flatten, pack, pack_flat, pad
 from tidegate.blas import one_thread
 from tidegate.bundle import Bundle
 from tidegate.calibration import Kind, decide
@@ -32,7 +31,8 @@ from tidegate.vocabulary import MAX_OPEN_WORDS, PAD_ID, Encoder, Vocabulary
 from tidegate.workers import Workers, serve
 
 Probabilities = npt.NDArray[np.float64]
-CHUNK_VALUES = 192 * 1024
+CHUNK_VALUES = 192 * 1024  # of a step's gates, so that they stay in the processor's cache
+CHUNK_MESSAGES = 384  # at least: fewer rows make slow matrix products
 CHUNK_TOKENS = 131_072  # of a chunk at most, for messages of many tokens
 BLOCK_MESSAGES = 2048  # sorted by length together; what a helper is given at a time
 HELP_BLOCKS = 4  # in a call before helpers are started for it
@@ -165,40 +165,35 @@ class Predictor:
         if len(self.encoder.new_words) > MAX_OPEN_WORDS:
             self.encoder.forget_new_words()
             self.network.forget_new_words()
-        return self.logits([self.encoder.encode(text) for text in texts])
+        return self._logits(self.encoder.encode_all(texts))
 
     def packed(self, id_lists: Sequence[Sequence[int]]) -> Packed:
         """Return id lists, sorted from long to short, as the network reads them."""
-        if self.bundle.config.network.pooling == "padded_last":
-            batch = pad(id_lists, width=self.bundle.sequence_length)
-            batch.lengths[:] = batch.token_ids.shape[1]
-            return pack(batch)
-        lengths = np.array([len(ids) for ids in id_lists])
-        flat = np.fromiter(chain.from_iterable(id_lists), np.int64)
-        return pack_flat(flat, np.cumsum(lengths) - lengths, lengths)
+        if self.bundle.config.network.pooling != "padded_last":
+            return pack_flat(flatten(id_lists))
+        batch = pad(id_lists, width=self.bundle.sequence_length)
+        batch.lengths[:] = batch.token_ids.shape[1]
+        return pack(batch)
 
     def logits(self, id_lists: Sequence[Sequence[int]]) -> Floats:
         """Return logits (n, n_outputs) of encoded messages, in their order."""
-        logits = np.empty((len(id_lists), self.n_outputs), np.float32)
-        if not len(id_lists):
+        return self._logits(flatten(id_lists))
+
+    def _logits(self, flat: Flat) -> Floats:
+        lengths = flat.lengths
+        logits = np.empty((len(lengths), self.n_outputs), np.float32)
+        if not len(lengths):
             return logits
-        lengths = np.fromiter(map(len, id_lists), np.int64, count=len(id_lists))
-        flat = np.fromiter(chain([PAD_ID], *id_lists), np.int64)
-        self.network.learn_words(flat, self.encoder.new_words)
-        starts = 1 + np.cumsum(lengths) - lengths
         order = np.argsort(-lengths, kind="stable")
         padded = self.bundle.config.network.pooling == "padded_last"
-        size = max(CHUNK_VALUES // (4 * self.bundle.config.network.hidden_size), 32)
+        self.network.learn_words(np.append(flat.ids, PAD_ID), self.encoder.new_words)
+        size = max(CHUNK_VALUES // (4 * self.bundle.config.network.hidden_size), CHUNK_MESSAGES)
         start = 0
         with one_thread():
             while start < len(order):
                 longest = max(int(lengths[order[start]]), 1)
                 rows = order[start : start + max(min(size, CHUNK_TOKENS // longest), 1)]
-                packed = (
-                    self.packed([id_lists[i] for i in rows])
-                    if padded
-                    else pack_flat(flat, starts[rows], lengths[rows])
-                )
+                packed = self.packed(flat.lists(rows)) if padded else pack_flat(flat, rows)
                 logits[rows] = self.network.logits(packed)
                 start += len(rows)
         return logits

@@ -14,15 +14,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+import numpy as np
+
+from tidegate.batching import Flat, Ints, flatten
 from tidegate.config import TextConfig
 from tidegate.preprocessing import SurfaceTokenizer, make_tokenizer
 
 PAD, UNK = "<pad>", "<unk>"
 PAD_ID, UNK_ID = 0, 1
 DROPPED = -1
+END = None  # stands for no word: what follows a message's last
+END_ID = -2
 MAX_OPEN_WORDS = 100_000
 MAX_CACHED_SURFACES = 200_000  # about 40 MB
 MAX_SURFACE_CHARACTERS = 64
+WORDS_AT_ONCE = 65_536  # looked up together, so that long messages are cut before the next are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,17 @@ class _Ids(dict[str, int]):
         return number
 
 
-class _SurfaceIds(dict[str, tuple[int, ...]]):
+class _SurfaceIds(dict[str | None, tuple[int, ...]]):
     """Surface word → its tokens' ids, so that a message met in part before is only looked up."""
 
     def __init__(self, tokenizer: SurfaceTokenizer, ids: _Ids) -> None:
         super().__init__()
         self.read, self.ids = tokenizer.read, ids
 
-    def __missing__(self, surface: str) -> tuple[int, ...]:
+    def __missing__(self, surface: str | None) -> tuple[int, ...]:
+        if surface is None:
+            self[END] = (END_ID,)
+            return self[END]
         found = map(self.ids.__getitem__, self.read(surface))
         ids = tuple(i for i in found if i != DROPPED)
         # Long numbers never end, and are read faster than other words.
@@ -152,6 +161,40 @@ class Encoder:
         cut, ids = self._surfaces
         found = list(chain.from_iterable(map(ids.__getitem__, cut(text))))
         return found[: self.limit] or [PAD_ID]
+
+    def encode_all(self, texts: Sequence[str]) -> Flat:
+        """Return the ids of many messages, the same as `encode` gives one by one, but faster.
+
+        All surface words of all messages are looked up in one go, with an end after each message;
+        NumPy then finds the ends.
+        """
+        if self._surfaces is None:
+            return flatten([self.encode(text) for text in texts])
+        cut, known = self._surfaces
+        parts: list[Ints] = []
+        words: list[str | None] = []
+        for text in texts:
+            words += cut(text)
+            words.append(END)
+            if len(words) > WORDS_AT_ONCE:
+                parts.append(self._looked_up(words, known))
+                words = []
+        ids = np.concatenate([*parts, self._looked_up(words, known)])
+        ends = np.flatnonzero(ids == END_ID)
+        lengths = np.diff(ends, prepend=-1) - 1
+        ids[ends] = PAD_ID  # an empty message reads its end
+        return Flat(ids=ids, starts=ends - lengths, lengths=np.maximum(lengths, 1))
+
+    def _looked_up(self, words: list[str | None], known: _SurfaceIds) -> Ints:
+        """Return the ids of messages' surface words, no message longer than the limit."""
+        ids = np.fromiter(chain.from_iterable(map(known.__getitem__, words)), np.int64)
+        ends = np.flatnonzero(ids == END_ID)
+        lengths = np.diff(ends, prepend=-1)  # with the end
+        if not self.limit or lengths.max(initial=0) <= self.limit + 1:
+            return ids
+        place = np.arange(len(ids)) - np.repeat(ends + 1 - lengths, lengths)  # in its message
+        cut_ids: Ints = ids[(place < self.limit) | (ids == END_ID)]
+        return cut_ids
 
     def encode_tokens(self, tokens: list[str]) -> list[int]:
         """Return the ids of tokens: those out of vocabulary replaced or dropped, the rest cut."""

@@ -20,12 +20,12 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import chain
 from typing import Final, NamedTuple
 
-from tidegate.preprocessing.spans import TokenSpan
+from tidegate.preprocessing.spans import TokenSpan, rewrite
 
 MAX_TOKEN_CHARACTERS: Final = 64
 """A longer token is cut; a longer surface word is read but not remembered."""
@@ -73,15 +73,20 @@ def _one_of(characters: str) -> str:
 
 
 def _mojibake() -> re.Pattern[str]:
-    """Only sequences that honest text hardly ever holds; accented letters alone are left alone."""
-    tails = {lead: "".join(key[1] for key in _DEBRIS if key[0] == lead) for lead in "åÌ\x89"}
-    more = _one_of(_CONTINUATION)
-    return re.compile(
-        f"\x89{_one_of(tails[chr(0x89)])}{_one_of(''.join(k[2] for k in _DEBRIS if len(k) == 3))}"
-        f"|å{_one_of(tails['å'])}|Ì{_one_of(tails['Ì'])}"
-        rf"|Â[\xa0-\xbf]|Ã{more}|[âï]{more}{more}|ã[\x81‚ƒ]{more}|ð{more}{more}{more}"
-        f"|(?:[Ä-ß]{more}){{2,}}|(?:[à-ï]{more}{more}){{2,}}"
-    )
+    """Only sequences that honest text hardly ever holds; accented letters alone are left alone.
+
+    All leads come first, and each form looks back at its own: that way `re` skips what begins none
+    of them six times faster.
+    """
+    tails = {lead: _one_of("".join(k[1] for k in _DEBRIS if k[0] == lead)) for lead in "åÌ\x89"}
+    thirds, more = _one_of("".join(k[2] for k in _DEBRIS if len(k) == 3)), _one_of(_CONTINUATION)
+    forms = (
+        ("\x89", tails["\x89"] + thirds), ("å", tails["å"]), ("Ì", tails["Ì"]),
+        ("Â", r"[\xa0-\xbf]"), ("Ã", more), ("[âï]", more * 2), ("ã", r"[\x81‚ƒ]" + more),
+        ("ð", more * 3), ("[Ä-ß]", rf"{more}(?:[Ä-ß]{more})+"),
+        ("[à-ï]", rf"{more}{more}(?:[à-ï]{more}{more})+"),
+    )  # fmt: skip
+    return re.compile("[\x89Â-ð](?:" + "|".join(f"(?<={a}){rest}" for a, rest in forms) + ")")
 
 
 _MOJIBAKE: Final = _mojibake()
@@ -118,37 +123,6 @@ def _decoded(found: re.Match[str]) -> str:
         return ""
     decoded = html.unescape("&" + found["name"])
     return decoded if decoded[:1] == "&" else _ENTITY_OR_INVISIBLE.sub("", decoded)
-
-
-class _Rewritten(NamedTuple):
-    """A repaired text, and for each of its characters where in the original it stood."""
-
-    text: str
-    starts: list[int]
-    ends: list[int]
-
-
-def _rewrite(text: str, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> _Rewritten:
-    """Return `pattern.sub(by, text)` with the way back to `text`."""
-    pieces: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    done = 0
-
-    def keep(until: int) -> None:
-        pieces.append(text[done:until])
-        starts.extend(range(done, until))
-        ends.extend(range(done + 1, until + 1))
-
-    for found in pattern.finditer(text):
-        keep(found.start())
-        new = by(found)
-        pieces.append(new)
-        starts.extend([found.start()] * len(new))
-        ends.extend([found.end()] * len(new))
-        done = found.end()
-    keep(len(text))
-    return _Rewritten("".join(pieces), starts, ends)
 
 
 # --- read ---------------------------------------------------------------------------------------
@@ -388,10 +362,10 @@ class TweetTokenizer:
         Offsets count code points of `text` itself, before any repair. Where `dropped` is empty,
         the tokens are those of calling the tokeniser. What came of one entity shares its place.
         """
-        whole = _rewrite(text, _MOJIBAKE, _unmangled)
+        whole = rewrite(text, _MOJIBAKE, _unmangled)
         spans: list[TokenSpan] = []
         for chunk in re.finditer(r"\S+", whole.text):
-            surface = _rewrite(chunk[0], _ENTITY_OR_INVISIBLE, _decoded)
+            surface = rewrite(chunk[0], _ENTITY_OR_INVISIBLE, _decoded)
             for piece in _pieces(surface.text, 0, len(surface.text)):
                 first = chunk.start() + surface.starts[piece.start]
                 last = chunk.start() + surface.ends[piece.end - 1] - 1
