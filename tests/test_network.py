@@ -14,12 +14,10 @@ from tidegate.runtime import Predictor, to_probabilities
 from tidegate.training.model import MessageNet
 
 
-def torch_logits(bundle: Bundle, id_lists: list[list[int]]) -> np.ndarray:
-    """Return the logits of a torch network holding the bundle's very weights, in float64.
-
-    Deep recurrent networks of random weights double a rounding at every step: two float32 answers
-    may lie further apart than either from the truth.
-    """
+def torch_logits(
+    bundle: Bundle, id_lists: list[list[int]], dtype: torch.dtype = torch.float64
+) -> np.ndarray:
+    """Return the logits of a torch network holding the bundle's very weights."""
     network = bundle.config.network
     outputs = 1 if bundle.kind == "binary" else len(bundle.labels)
     model = MessageNet(network, n_words=len(bundle.tokens), n_outputs=outputs)
@@ -31,7 +29,7 @@ def torch_logits(bundle: Bundle, id_lists: list[list[int]]) -> np.ndarray:
     batch = pad(id_lists, width=bundle.sequence_length if padded else 0)
     lengths = np.full_like(batch.lengths, batch.token_ids.shape[1]) if padded else batch.lengths
     with torch.no_grad():
-        return model.double()(torch.from_numpy(batch.token_ids), torch.from_numpy(lengths)).numpy()
+        return model.to(dtype)(torch.from_numpy(batch.token_ids), torch.from_numpy(lengths)).numpy()
 
 
 networks = st.fixed_dictionaries(
@@ -57,8 +55,17 @@ def test_engine_equals_torch_for_every_config(
     rng = np.random.default_rng(seed)
     texts = [" ".join(rng.choice(WORDS, size=rng.integers(0, 30))) for _ in range(23)]
     id_lists = [predictor.encoder.encode(text) for text in texts]
-    theirs = to_probabilities(torch_logits(predictor.bundle, id_lists), kind=predictor.kind)
-    assert np.abs(predictor.predict_proba(texts) - theirs).max() <= 1e-5
+    exact, theirs = (
+        to_probabilities(torch_logits(predictor.bundle, id_lists, dtype), kind=predictor.kind)
+        for dtype in (torch.float64, torch.float32)
+    )
+    # A plain recurrent cell of such weights is chaotic: each step may double a rounding, torch's,
+    # too. No float32 is asked to be nearer to the truth than that.
+    allowed = 1e-5 if chosen["cell"] != "rnn" else max(1e-5, 4 * np.abs(theirs - exact).max())
+    ours = predictor.predict_proba(texts)
+    assert np.abs(ours - exact).max() <= allowed
+    if chosen["cell"] != "rnn":
+        assert np.abs(ours - theirs).max() <= 1e-5
 
 
 @settings(max_examples=30, deadline=None)

@@ -34,8 +34,9 @@ Probabilities = npt.NDArray[np.float64]
 CHUNK_VALUES = 192 * 1024  # of a step's gates, so that they stay in the processor's cache
 CHUNK_MESSAGES = 384  # at least: fewer rows make slow matrix products
 CHUNK_TOKENS = 131_072  # of a chunk at most, for messages of many tokens
-BLOCK_MESSAGES = 2048  # sorted by length together; what a helper is given at a time
-HELP_BLOCKS = 4  # in a call before helpers are started for it
+BLOCK_MESSAGES = 2048  # sorted by length together
+SHARED_MESSAGES = 1024  # given to a helper at a time
+HELPED_MESSAGES = 6144  # of a call, beyond which helpers are started for it
 
 
 class Predictor:
@@ -143,19 +144,19 @@ class Predictor:
 
     def _spread(self, texts: list[str]) -> Floats:
         """Return the logits (n, n_outputs) of distinct texts, block by block, helped if it pays."""
-        blocks = [texts[i : i + BLOCK_MESSAGES] for i in range(0, len(texts), BLOCK_MESSAGES)]
-        if self.threads > 1 and len(blocks) > 1:
-            if self._workers is None and len(blocks) >= HELP_BLOCKS:
-                self._workers = _start_workers(self)
-            if self._workers is not None:
-                shape = (-1, self.n_outputs)
-                answers = self._workers.map(
-                    blocks,
-                    ask=self._block_logits,
-                    tell=lambda block: json.dumps(block).encode(),
-                    heard=lambda answer: np.frombuffer(answer, np.float32).reshape(shape),
-                )
-                return np.concatenate(answers)
+        if self.threads > 1 and self._workers is None and len(texts) > HELPED_MESSAGES:
+            self._workers = _start_workers(self)
+        size = SHARED_MESSAGES if self._workers else BLOCK_MESSAGES
+        blocks = [texts[i : i + size] for i in range(0, len(texts), size)]
+        if self._workers and len(blocks) > 1:
+            shape = (-1, self.n_outputs)
+            answers = self._workers.map(
+                blocks,
+                ask=self._block_logits,
+                tell=lambda block: json.dumps(block).encode(),
+                heard=lambda answer: np.frombuffer(answer, np.float32).reshape(shape),
+            )
+            return np.concatenate(answers)
         if len(blocks) == 1:
             return self._block_logits(texts)
         empty = np.empty((0, self.n_outputs), np.float32)
