@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from tidegate.batching import length_pools
 from tidegate.calibration import Kind
+from tidegate.lessons import log_odds
 from tidegate.teaching.encoder import Encoder
 from tidegate.workspace import Workspace, restore_state, state_of
 
 BATCH, EPOCHS, RATE, DECAY, WARMUP, CLIP = 32, 2, 8e-5, 0.01, 0.1, 1.0
+HEAD_RATE = 2e-3  # the head begins untrained: at the encoder's rate it would hardly move
 SAVE_EVERY_S = 30.0
 BLOCK, LABEL_BATCH = 2048, 128  # texts kept together, and answered together
 Floats = npt.NDArray[np.float32]
@@ -45,7 +47,8 @@ def finetune(
 ) -> None:
     """Train all of an encoder's weights on texts and their targets (n, L).
 
-    AdamW, one cycle of the learning rate, two epochs.
+    AdamW, one cycle of the learning rate, two epochs. The head learns faster than the rest, and its
+    biases begin at the labels' shares, so that rare labels need not be unlearned first.
 
     Parameters
     ----------
@@ -57,9 +60,12 @@ def finetune(
     """
     pieces = encoder.pieces(texts)
     batches = _batches(pieces, seed)
-    optimizer = torch.optim.AdamW(
-        encoder.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=DECAY, fused=True
-    )
+    begin_at_shares(encoder.head, targets, kind)
+    groups = [
+        {"params": list(encoder.body.parameters()), "peak": RATE},
+        {"params": list(encoder.head.parameters()), "peak": HEAD_RATE},
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=DECAY, fused=True)
     place = name.replace(" ", "-")
     step, kept = 0, workspace.kept(place) if workspace is not None else None
     if kept is not None:
@@ -72,7 +78,7 @@ def finetune(
     while step < len(batches):
         rows = batches[step]
         for group in optimizer.param_groups:
-            group["lr"] = RATE * _cycle(step / len(batches))
+            group["lr"] = group["peak"] * _cycle(step / len(batches))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1_000_003 + step)  # dropout
             with _autocast(encoder, precision):
@@ -93,6 +99,22 @@ def finetune(
             saved = time.monotonic()
     optimizer.zero_grad()
     encoder.eval()
+
+
+@torch.no_grad()
+def begin_at_shares(head: nn.Linear, targets: Floats, kind: Kind) -> None:
+    """Set a head's biases to what answers each label's share among targets (n, L), one added.
+
+    Examples
+    --------
+    >>> head = nn.Linear(4, 1)
+    >>> begin_at_shares(head, np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32), "binary")
+    >>> round(float(torch.sigmoid(head.bias)), 3)  # (1 + 1) / (4 + 2)
+    0.333
+    """
+    shares = (targets.sum(axis=0, dtype=np.float64) + 1) / (len(targets) + 2)
+    bias = np.log(shares) if kind == "multiclass" else log_odds(shares)
+    head.bias.copy_(torch.from_numpy(bias[1:] if kind == "binary" else bias))
 
 
 def answer(
