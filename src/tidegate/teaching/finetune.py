@@ -61,11 +61,7 @@ def finetune(
     pieces = encoder.pieces(texts)
     batches = _batches(pieces, seed)
     begin_at_shares(encoder.head, targets, kind)
-    groups = [
-        {"params": list(encoder.body.parameters()), "peak": RATE},
-        {"params": list(encoder.head.parameters()), "peak": HEAD_RATE},
-    ]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=DECAY, fused=True)
+    optimizer = _optimizer(encoder)
     place = name.replace(" ", "-")
     step, kept = 0, workspace.kept(place) if workspace is not None else None
     if kept is not None:
@@ -190,6 +186,15 @@ def _answered(
         shares = torch.cat([1 - shares, shares], dim=1) if kind == "binary" else shares
     found: Probabilities = shares.numpy()
     return found
+
+
+def _optimizer(encoder: Encoder) -> torch.optim.AdamW:
+    """Return AdamW with a group for the body and one for the head, each with its highest rate."""
+    groups = [
+        {"params": list(encoder.body.parameters()), "peak": RATE},
+        {"params": list(encoder.head.parameters()), "peak": HEAD_RATE},
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=DECAY, fused=True)
 
 
 def _batches(pieces: Sequence[Sequence[int]], seed: int) -> list[npt.NDArray[np.int64]]:
