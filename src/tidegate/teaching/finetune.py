@@ -105,7 +105,7 @@ def begin_at_shares(head: nn.Linear, targets: Floats, kind: Kind) -> None:
     --------
     >>> head = nn.Linear(4, 1)
     >>> begin_at_shares(head, np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32), "binary")
-    >>> round(float(torch.sigmoid(head.bias)), 3)  # (1 + 1) / (4 + 2)
+    >>> round(torch.sigmoid(head.bias).item(), 3)  # (1 + 1) / (4 + 2)
     0.333
     """
     shares = (targets.sum(axis=0, dtype=np.float64) + 1) / (len(targets) + 2)
