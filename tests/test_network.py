@@ -51,20 +51,17 @@ networks = st.fixed_dictionaries(
 def test_engine_equals_torch_for_every_config(
     chosen: dict[str, object], seed: int, kind: str
 ) -> None:
-    predictor = Predictor(tiny_bundle(seed, kind, **chosen))
+    bundle = tiny_bundle(seed, kind, **chosen)
+    if chosen["cell"] == "rnn":  # beyond a norm of 1 it is chaotic: float32 itself loses the digits
+        for name in [name for name in bundle.weights if "weight_hh" in name]:
+            bundle.weights[name] /= max(np.linalg.norm(bundle.weights[name], 2), 1.0)
+    predictor = Predictor(bundle)
     rng = np.random.default_rng(seed)
     texts = [" ".join(rng.choice(WORDS, size=rng.integers(0, 30))) for _ in range(23)]
     id_lists = [predictor.encoder.encode(text) for text in texts]
-    exact, theirs = (
-        to_probabilities(torch_logits(predictor.bundle, id_lists, dtype), kind=predictor.kind)
-        for dtype in (torch.float64, torch.float32)
-    )
-    # A plain recurrent cell of such weights is chaotic: each step may double a rounding, torch's,
-    # too. No float32 is asked to be nearer to the truth than that.
-    allowed = 1e-5 if chosen["cell"] != "rnn" else max(1e-5, 4 * np.abs(theirs - exact).max())
     ours = predictor.predict_proba(texts)
-    assert np.abs(ours - exact).max() <= allowed
-    if chosen["cell"] != "rnn":
+    for dtype in (torch.float32, torch.float64):
+        theirs = to_probabilities(torch_logits(bundle, id_lists, dtype), kind=predictor.kind)
         assert np.abs(ours - theirs).max() <= 1e-5
 
 
