@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -11,7 +14,9 @@ from tidegate.dataset import Dataset, normalise
 from tidegate.errors import ConfigError
 from tidegate.lessons import augmented
 from tidegate.runtime import Predictor
-from tidegate.training.school import School
+from tidegate.training.neighbours import neighbours
+from tidegate.training.pretrained import Pretrained
+from tidegate.training.school import Reading, School
 from tidegate.training.train import train
 
 TEXTS = [
@@ -63,6 +68,33 @@ def test_a_held_back_text_is_never_made() -> None:
 def test_one_word_and_empty_texts_make_nothing_odd() -> None:
     made, _ = augmented(["", "fire", " \n"], rounds=5, rng=np.random.default_rng(0))
     assert all(normalise(text) for text in made)
+
+
+def test_words_are_swapped_for_their_neighbours_in_the_same_dress() -> None:
+    near = {"fire": ("blaze",), "house": ("home", "hut"), "sunset": ()}
+    texts = ["Fire! near the (HOUSE), lovely sunset at http://fire.st @fire #fire"]
+    made, _ = augmented(
+        texts, rounds=60, rng=np.random.default_rng(2), neighbours=near, swap_share=1.0
+    )
+    words = {word for text in made for word in text.split()}
+    assert {"Blaze!", "(HOME),", "(HUT),", "#blaze"} <= words
+    assert not {"Fire!", "(HOUSE),", "#fire"} & words
+    assert {"sunset", "lovely", "http://fire.st", "@fire"} <= words
+    few, _ = augmented(
+        TEXTS, rounds=60, rng=np.random.default_rng(2),
+        neighbours={"fire": ("blaze",), "the": ("a",)}, swap_share=0.3,
+    )  # fmt: skip
+    counts = Counter(word for text in few for word in text.split())
+    share = counts["blaze"] / (counts["blaze"] + counts["fire"])
+    assert 0.2 < share < 0.4
+
+
+def test_the_nearest_words_come_from_the_vectors_and_from_words_met_twice() -> None:
+    table = np.array([[1, 0], [0.9, 0.1], [0.8, 0.3], [0, 1], [0, 0]], np.float32)
+    listed = ["fire", "blaze", "Inferno", "lunch", "nothing"]
+    known = Pretrained(table=table, pieces=json.dumps({"words": listed}))
+    found = neighbours(["Fire, fire and lunch", "blazed nothing"], known)
+    assert found == {"fire": ("blaze", "lunch"), "lunch": ("blaze", "fire")}
 
 
 SMALL = {
@@ -124,6 +156,21 @@ def test_no_member_of_a_blend_learned_from_what_it_labels() -> None:
         numbers = {text.split()[-1] for text in learned}
         whole = [text for text in texts if text.split()[-1].isdigit()]
         assert not any(text.split()[-1] in numbers for text in whole if text in data.texts)
+
+
+def test_made_texts_have_words_that_no_row_has_where_there_are_vectors() -> None:
+    own = rows(60)
+    known = {word for text in own.texts for word in text.split()}
+
+    def new_words(**settings: object) -> set[str]:
+        config = config_of("binary").with_settings(**settings)
+        reading = Reading.of(own, config, avoided=(), unlabelled=())
+        assert len(reading.texts) == len(reading.folds) > 90
+        return {word for text in reading.texts for word in text.split()} - known
+
+    assert new_words(vectors="wordllama")
+    assert not new_words(vectors="wordllama", swap_share=0.0)
+    assert not new_words(vectors="none")
 
 
 def test_a_leaked_label_would_show() -> None:

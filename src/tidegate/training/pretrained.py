@@ -40,6 +40,13 @@ class Pretrained:
         """Return the vectors (n, D) of words."""
         return WordVectors(table=self.table, pieces=self.pieces).rows(words)
 
+    def whole_words(self) -> list[str]:
+        """Return the words that are one piece each, in the table's order."""
+        listed = json.loads(self.pieces)
+        if "words" in listed:
+            return list(listed["words"])
+        return [piece[1:] for piece in listed["pieces"] if piece.startswith("▁")]
+
 
 def load_pretrained(source: str) -> Pretrained | None:
     """Load the vectors a config names: `wordllama`, `none`, or a path.

@@ -17,8 +17,10 @@ from tidegate.config import Config
 from tidegate.dataset import Dataset, grouped_folds
 from tidegate.lessons import Lessons, Probabilities, Teacher, augmented, mixed, own_shares
 from tidegate.training.blend import BlendTeacher, Indices, Learn
+from tidegate.training.neighbours import neighbours
 from tidegate.training.pace import Pace
 from tidegate.training.platt import Platt
+from tidegate.training.pretrained import load_pretrained
 from tidegate.training.threads import torch_threads
 from tidegate.version import VERSION
 from tidegate.workspace import Workspace, key_of
@@ -50,9 +52,13 @@ class Reading:
         shares = [1 / training.teacher_folds] * training.teacher_folds
         folds = grouped_folds(own, shares, seed=training.seed)
         rng = np.random.default_rng(training.seed)
+        swaps = training.augment and training.swap_share
+        pretrained = load_pretrained(config.network.vectors) if swaps else None
         made, sources = augmented(
-            own.texts, rounds=training.augment, rng=rng, avoided=avoided, groups=folds
-        )
+            own.texts, rounds=training.augment, rng=rng, avoided=avoided, groups=folds,
+            neighbours=neighbours(own.texts, pretrained) if pretrained else None,
+            swap_share=training.swap_share,
+        )  # fmt: skip
         nobodys = np.full(len(unlabelled), -1)
         return cls(
             own=own, texts=(*own.texts, *made, *unlabelled),
