@@ -1,7 +1,7 @@
 """Words of like meaning: those whose pretrained vectors lie nearest.
 
-Takes texts and `Pretrained`, gives each of their words a few others that may stand in its place in a
-made text. Knows nothing of teachers.
+Takes texts and `Pretrained`, gives each of their words a few others that may stand in its place in
+a made text. Knows nothing of teachers.
 """
 
 from __future__ import annotations
