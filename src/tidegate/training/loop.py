@@ -6,6 +6,7 @@ what happened in each epoch. Knows nothing of text, files or reports.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -78,8 +79,10 @@ def fit(
     batches = _batches(train, config)
     schedule = _schedule(optimizer, config, steps=config.epochs * len(batches(0)))
     history = [] if work is None else _resume(work, model, optimizer, config)
-    for _ in range(len(history) * len(batches(0))):
-        schedule.step()
+    with warnings.catch_warnings():  # that the optimizer has made no step: an earlier run made them
+        warnings.simplefilter("ignore", UserWarning)
+        for _ in range(len(history) * len(batches(0))):
+            schedule.step()
     for number in range(len(history), config.epochs):
         model.train()
         losses, right = [], 0.0

@@ -6,7 +6,7 @@ import time
 
 
 class Pace:
-    """The progress of a stage of n parts, some of which an earlier run may have done.
+    """The progress of a stage of n parts; parts before the first one told, an earlier run did.
 
     Examples
     --------
@@ -14,12 +14,15 @@ class Pace:
     'epoch 4 of 4, 0 s left'
     """
 
-    def __init__(self, what: str, n: int, *, done: int = 0) -> None:
-        self._what, self._n, self._before = what, n, done
+    def __init__(self, what: str, n: int) -> None:
+        self._what, self._n = what, n
+        self._before: int | None = None
         self._started = time.monotonic()
 
     def line(self, done: int) -> str:
         """Return the line after so many parts are done."""
         spent = time.monotonic() - self._started
+        if self._before is None:
+            self._before = done - 1
         left = spent / max(done - self._before, 1) * (self._n - done)
         return f"{self._what} {done:,} of {self._n:,}, {left:.0f} s left"
