@@ -320,7 +320,7 @@ _BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {"teacher_folds": 8}
 # An encoder's soft labels on many made texts are what regularises: less of the rest is needed.
 _BY_ENCODER: dict[str, Any] = {
     "augment": 8, "label_smoothing": 0.0, "epochs": 4,
-    "word_dropout": 0.1, "channel_dropout": 0.3, "dropout": 0.3,
+    "word_dropout": 0.05, "channel_dropout": 0.15, "dropout": 0.15,
 }  # fmt: skip
 _SEVERAL_BY_ENCODER: dict[str, Any] = {"augment": 2, "epochs": 4}
 
