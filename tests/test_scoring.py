@@ -227,7 +227,8 @@ def test_two_runs_into_one_output_do_not_mix(model: Path, tmp_path: Path) -> Non
 
 
 def test_an_interrupt_says_how_to_go_on(model: Path, tmp_path: Path) -> None:
-    source, output = many_rows(tmp_path / "in.csv", 150_000), tmp_path / "out.csv"
+    # Enough rows that a busy machine cannot finish them between two looks at the parts.
+    source, output = many_rows(tmp_path / "in.csv", 500_000), tmp_path / "out.csv"
     command = [sys.executable, "-m", "tidegate", "predict", str(model), "-i", str(source), "-o"]
     process = subprocess.Popen([*command, str(output)], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (tmp_path / ".out.csv.parts" / "part-000000").exists():
