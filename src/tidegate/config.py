@@ -312,7 +312,7 @@ MULTILABEL = Config(
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
 )  # fmt: skip
 
-# A blend knows no more words than its rows have: its word on made texts teaches nothing.
+# A blend knows no more words than its rows have: its word on made texts teaches little.
 # The more rows its members learn from, the better it labels the rest: eight folds, where they are
 # quickly trained.
 _SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
