@@ -70,7 +70,7 @@ def test_one_word_and_empty_texts_make_nothing_odd() -> None:
     assert all(normalise(text) for text in made)
 
 
-def test_words_are_swapped_for_their_neighbours_in_the_same_dress() -> None:
+def test_words_are_swapped_for_their_neighbours_in_case_and_punctuation() -> None:
     near = {"fire": ("blaze",), "house": ("home", "hut"), "sunset": ()}
     texts = ["Fire! near the (HOUSE), lovely sunset at http://fire.st @fire #fire"]
     made, _ = augmented(

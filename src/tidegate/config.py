@@ -120,10 +120,7 @@ class TrainingConfig(_Section):
     temperature: float = setting(1.0, "what a teacher's logits are divided by", above=0)
     augment: int = setting(0, "texts made from each message for a teacher to label", at_least=0)
     swap_share: float = setting(
-        0.3,
-        "share of words in made texts swapped for others of like meaning",
-        at_least=0,
-        at_most=1,
+        0.3, "share of a made text's words swapped for near ones", at_least=0, at_most=1
     )
     unlabelled: str = setting("", "file of texts without labels, for a teacher to label")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")

@@ -72,6 +72,20 @@ class WordVectors:
         return [cut(word) for word in words]
 
 
+def whole_words(pieces: str) -> list[str]:
+    """Return the words that are one piece each, in the table's order.
+
+    Examples
+    --------
+    >>> whole_words('{"pieces": ["▁fire", "fire", "▁a"]}')
+    ['fire', 'a']
+    """
+    listed = json.loads(pieces)
+    if "words" in listed:
+        return list(listed["words"])
+    return [piece[1:] for piece in listed["pieces"] if piece.startswith("▁")]
+
+
 @lru_cache(maxsize=4)
 def _cutter(pieces: str) -> Callable[[str], list[int]]:
     """Return the function word → piece ids; made when first needed, and shared."""

@@ -6,7 +6,9 @@ import time
 
 
 class Pace:
-    """The progress of a stage of n parts; parts before the first one told, an earlier run did.
+    """The progress of a stage of n parts, done one by one.
+
+    Parts before the first one told were an earlier run's: they say nothing of this run's pace.
 
     Examples
     --------

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from tidegate.errors import DataError, MissingExtraError
-from tidegate.vectors import WordVectors
+from tidegate.vectors import WordVectors, whole_words
 
 Floats = npt.NDArray[np.float32]
 MAX_FILE_WORDS = 50_000
@@ -42,10 +42,7 @@ class Pretrained:
 
     def whole_words(self) -> list[str]:
         """Return the words that are one piece each, in the table's order."""
-        listed = json.loads(self.pieces)
-        if "words" in listed:
-            return list(listed["words"])
-        return [piece[1:] for piece in listed["pieces"] if piece.startswith("▁")]
+        return whole_words(self.pieces)
 
 
 def load_pretrained(source: str) -> Pretrained | None:
