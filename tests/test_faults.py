@@ -66,7 +66,7 @@ FAULTS: list[Fault] = [
     ("a stray quote", train_on("d.csv", GOOD + '"in the" middle,1\n'),
      "row 61 (line 62): ',' expected after '\"'; a quote inside a quoted field is written"),
     ("too many fields", train_on("d.csv", GOOD + "a,b,c\n"),
-     "row 61 (line 62): 3 fields found, 2 needed"),
+     "row 61 (line 62): 3 fields found, 2 needed; quote a text that holds the separator"),
     ("a binary file", train_on("d.csv", bytes(range(256)) * 40), "found binary data; save it as"),
     ("a spreadsheet", train_on("d.csv", b"PK\x03\x04" + bytes(900)),
      "found a zip archive or spreadsheet; save it as UTF-8 CSV"),

@@ -111,12 +111,12 @@ def test_a_bad_row_stops_or_is_left_out_or_kept(
     output = tmp_path / "out.csv"
     command = ["predict", str(model), "-i", str(source), "-o", str(output)]
     assert main(command) == 2
-    assert "row 2 (line 3): 1 fields found, 2 needed" in capsys.readouterr().err
+    assert "row 2 (line 3): 1 field found, 2 needed; write what is missing" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]
     assert main([*command, "--on-error", "skip"]) == 0
     said = capsys.readouterr().err
     assert "2 rows could not be scored and were left out" in said
-    assert "row 2 (line 3): 1 fields found" in said
+    assert "row 2 (line 3): 1 field found" in said
     assert "row 4 (line 5): ',' expected" in said
     assert [row["text"] for row in read(output)] == ["fire", "help", "storm"]
     assert main([*command, "--on-error", "null"]) == 0

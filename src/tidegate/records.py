@@ -297,9 +297,15 @@ def _delimited_records(file: RecordFile) -> Iterator[Record]:
                 header_seen = True
                 continue
             row += 1
-            fault = "" if len(fields) == width else f"{len(fields)} fields found, {width} needed"
+            fault = "" if len(fields) == width else _fields_cure(len(fields), width)
             values = dict(zip(columns, fields, strict=False))
             yield Record(row=row, line=start, values=values, fault=fault)
+
+
+def _fields_cure(found: int, needed: int) -> str:
+    fields = "field" if found == 1 else "fields"
+    cure = "write what is missing" if found < needed else "quote a text that holds the separator"
+    return f"{found} {fields} found, {needed} needed; {cure}"
 
 
 def _json_object(line: str) -> tuple[dict[str, Any], str]:
