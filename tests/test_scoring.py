@@ -111,7 +111,9 @@ def test_a_bad_row_stops_or_is_left_out_or_kept(
     output = tmp_path / "out.csv"
     command = ["predict", str(model), "-i", str(source), "-o", str(output)]
     assert main(command) == 2
-    assert "row 2 (line 3): 1 field found, 2 needed; write what is missing" in capsys.readouterr().err
+    assert (
+        "row 2 (line 3): 1 field found, 2 needed; write what is missing" in capsys.readouterr().err
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]
     assert main([*command, "--on-error", "skip"]) == 0
     said = capsys.readouterr().err
