@@ -311,9 +311,9 @@ MULTILABEL = Config(
 
 # A blend knows no more words than its rows have: its word on made texts teaches little.
 # The more rows its members learn from, the better it labels the rest: eight folds, where they are
-# quickly trained. Their soft labels regularise: fewer words are hidden from the student.
+# quickly trained.
 _SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
-_BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {"teacher_folds": 8, "word_dropout": 0.15}
+_BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {"teacher_folds": 8}
 # An encoder's soft labels on many made texts are what regularises: less of the rest is needed.
 _BY_ENCODER: dict[str, Any] = {
     "augment": 8, "label_smoothing": 0.0, "epochs": 4,
