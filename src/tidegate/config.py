@@ -114,6 +114,9 @@ class TrainingConfig(_Section):
         0.4, "weight of a blend beside an encoder; 0: none", at_least=0, below=1
     )
     tfidf_share: float = setting(0.4, "weight of TF-IDF in a blend", at_least=0, below=1)
+    kernel_share: float = setting(
+        0.0, "weight of a kernel model of word vectors in a blend", at_least=0, below=1
+    )
     soft_share: float = setting(
         0.5, "weight of a teacher's word on its labelled rows", at_least=0, at_most=1
     )
@@ -309,11 +312,13 @@ MULTILABEL = Config(
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
 )  # fmt: skip
 
-# A blend knows no more words than its rows have: its word on made texts teaches little.
+# A blend knows few words beyond those of its rows: one text made of each teaches, more do not.
 # The more rows its members learn from, the better it labels the rest: eight folds, where they are
 # quickly trained.
 _SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
-_BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {"teacher_folds": 8}
+_BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {
+    "teacher_folds": 8, "kernel_share": 0.3, "augment": 1, "word_dropout": 0.1,
+}  # fmt: skip
 # An encoder's soft labels on many made texts are what regularises: less of the rest is needed.
 _BY_ENCODER: dict[str, Any] = {
     "augment": 8, "label_smoothing": 0.0, "epochs": 4,

@@ -7,8 +7,8 @@ not beat this has no reason to exist, so every report shows it beside.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,33 +31,36 @@ def majority(targets: npt.NDArray[np.int64], n_rows: int, *, kind: Kind, n_label
     return np.tile(shares, (n_rows, 1))
 
 
-class Baseline:
-    """TF-IDF and logistic regression.
+class Shallow:
+    """Features of texts and logistic regression.
 
     A label that all rows have, or none, keeps its share; so do all labels if no row has a word.
 
     Parameters
     ----------
     kind, n_labels : of the labels, as in a `Dataset`
-    characters : beside words and pairs of words, also runs of 2 to 5 characters: slower, better
+    features : scikit-learn's: from texts to an array
+    words_of : the words it knows of a text
     """
 
-    def __init__(self, kind: Kind, n_labels: int, *, characters: bool = False) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        n_labels: int,
+        *,
+        features: Any,
+        words_of: Callable[[str], Sequence[str]],
+    ) -> None:
         self.kind = kind
         self.n_labels = n_labels
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-        self._words_of = words.build_analyzer()
-        features: Any = words
-        if characters:
-            runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-            features = FeatureUnion([("words", words), ("characters", runs)])
+        self._words_of = words_of
         model: Any = LogisticRegression(C=3.0, max_iter=1000)
         if kind == "multilabel":
             model = OneVsRestClassifier(LogisticRegression(C=3.0, max_iter=1000))
         self.pipeline: Pipeline = make_pipeline(features, model)
         self._columns = np.arange(n_labels)
 
-    def fit(self, texts: Sequence[str], targets: npt.NDArray[np.int64]) -> Baseline:
+    def fit(self, texts: Sequence[str], targets: npt.NDArray[np.int64]) -> Self:
         """Learn from texts and their targets."""
         self._shares = majority(targets, 1, kind=self.kind, n_labels=self.n_labels)[0]
         learned = (self._shares > 0) & (self._shares < 1)
@@ -91,3 +94,21 @@ class Baseline:
             answers = self.pipeline.predict_proba(texts)
             found[:, self._columns] = answers[:, -len(self._columns) :]
         return found
+
+
+class Baseline(Shallow):
+    """TF-IDF and logistic regression.
+
+    Parameters
+    ----------
+    kind, n_labels : of the labels, as in a `Dataset`
+    characters : beside words and pairs of words, also runs of 2 to 5 characters: slower, better
+    """
+
+    def __init__(self, kind: Kind, n_labels: int, *, characters: bool = False) -> None:
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        features: Any = words
+        if characters:
+            runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+            features = FeatureUnion([("words", words), ("characters", runs)])
+        super().__init__(kind, n_labels, features=features, words_of=words.build_analyzer())

@@ -1,4 +1,4 @@
-"""A teacher that needs nothing but what training has: several LSTMs and TF-IDF, out of fold.
+"""A teacher that needs nothing but what training has: LSTMs and shallow models, out of fold.
 
 Takes training rows, gives the probabilities of texts. A row's text, and texts made from it, are
 labelled by models that learned neither from that row nor from one that repeats it; otherwise they
@@ -17,53 +17,83 @@ from tidegate.config import Config, untaught
 from tidegate.dataset import Dataset
 from tidegate.lessons import Probabilities, out_of_fold
 from tidegate.runtime import Predictor
-from tidegate.training.baseline import Baseline
+from tidegate.training.baseline import Baseline, Shallow
+from tidegate.training.kernel import KernelModel
+from tidegate.training.pretrained import Pretrained, load_pretrained
 
 Indices = npt.NDArray[np.int64]
 Learn = Callable[[Dataset, Config, Indices], Predictor]
 
 
 class Blend:
-    """Several LSTMs and TF-IDF with logistic regression that learned from the same rows."""
+    """Several LSTMs, TF-IDF and perhaps a kernel model that learned from the same rows.
 
-    def __init__(self, lstms: Sequence[Predictor], baseline: Baseline, *, share: float) -> None:
+    Attributes
+    ----------
+    lstms : their mean counts as one
+    others : (weight, model) of the rest; what the weights leave is that of the LSTMs
+    """
+
+    def __init__(self, lstms: Sequence[Predictor], others: Sequence[tuple[float, Shallow]]) -> None:
         self.lstms = lstms
-        self.baseline = baseline
-        self.share = share
+        self.others = others
 
     @classmethod
-    def fit(cls, own: Dataset, config: Config, rows: Indices, *, seed: int, learn: Learn) -> Blend:
+    def fit(
+        cls,
+        own: Dataset,
+        config: Config,
+        rows: Indices,
+        *,
+        pretrained: Pretrained | None,
+        seed: int,
+        learn: Learn,
+    ) -> Blend:
         """Train its members on rows of a dataset.
 
         Parameters
         ----------
+        pretrained : the vectors that a kernel model reads; without them there is none
         seed : of the first LSTM; the next have the next
         learn : trains one LSTM on rows of a dataset
         """
         training = config.training
         several = own.kind == "multilabel"
         member = untaught(config, several=several).with_settings(calibrate=False, threshold="half")
-        baseline = Baseline(own.kind, len(own.labels), characters=True)
-        baseline.fit([own.texts[i] for i in rows], own.targets[rows])
+        texts, targets = [own.texts[i] for i in rows], own.targets[rows]
+        baseline = Baseline(own.kind, len(own.labels), characters=True).fit(texts, targets)
+        rest = 1.0
+        others: list[tuple[float, Shallow]] = []
+        if pretrained is not None and training.kernel_share:
+            rest -= training.kernel_share
+            kernel = KernelModel(
+                own.kind, len(own.labels), text=config.text, pretrained=pretrained, seed=seed
+            )
+            others.append((training.kernel_share, kernel.fit(texts, targets)))
+        others.append((rest * training.tfidf_share, baseline))
         seeds = range(seed, seed + training.teacher_models)
         lstms = [learn(own, member.with_settings(seed=s), rows) for s in seeds]
-        return cls(lstms, baseline, share=training.tfidf_share)
+        return cls(lstms, others)
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the weighted mean of the members' probabilities, (n_texts, n_labels)."""
         lstms = np.mean([lstm.predict_proba(texts) for lstm in self.lstms], axis=0)
-        found: Probabilities = (1 - self.share) * lstms
-        return found + self.share * self.baseline.predict_proba(texts)
+        found: Probabilities = (1 - sum(weight for weight, _ in self.others)) * lstms
+        for weight, model in self.others:
+            found = found + weight * model.predict_proba(texts)
+        return found
 
     @property
     def n_parameters(self) -> int:
         """How many numbers its members have."""
-        return self.baseline.n_parameters + sum(m.bundle.n_parameters for m in self.lstms)
+        lstms = sum(m.bundle.n_parameters for m in self.lstms)
+        return lstms + sum(model.n_parameters for _, model in self.others)
 
     @property
     def size_bytes(self) -> int:
         """What its members would weigh on disk."""
-        return self.baseline.size_bytes + sum(m.bundle.size_bytes for m in self.lstms)
+        lstms = sum(m.bundle.size_bytes for m in self.lstms)
+        return lstms + sum(model.size_bytes for _, model in self.others)
 
 
 class BlendTeacher:
@@ -86,14 +116,20 @@ class BlendTeacher:
         learn: Learn,
         on_fold: Callable[[int], None] = lambda done: None,
     ) -> None:
-        self.blends = []
+        kernel = config.training.kernel_share
+        pretrained = load_pretrained(config.network.vectors) if kernel else None
+        self.blends: list[Blend] = []
         for fold in range(int(folds.max()) + 1):
             seed = (config.training.seed + 1) * 1000 + fold * 100
             rows = np.flatnonzero(folds != fold)
-            self.blends.append(Blend.fit(own, config, rows, seed=seed, learn=learn))
+            self.blends.append(
+                Blend.fit(own, config, rows, pretrained=pretrained, seed=seed, learn=learn)
+            )
             on_fold(fold + 1)
         n_lstms = sum(len(blend.lstms) for blend in self.blends)
-        self.name = f"{n_lstms} LSTMs and {len(self.blends)} TF-IDF models"
+        n = len(self.blends)
+        rest = ["TF-IDF"] if pretrained is None else ["TF-IDF", "kernel"]
+        self.name = f"{n_lstms} LSTMs and " + " and ".join(f"{n} {kind} models" for kind in rest)
 
     @property
     def facts(self) -> dict[str, Any]:
