@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert first.tobytes() == second.tobytes()
 
 
-SMALL = {"hidden_size": 4, "epochs": 1, "teacher_folds": 2, "teacher_models": 1}
+SMALL = {"hidden_size": 4, "epochs": 1, "teacher_folds": 2, "teacher_models": 1, "augment": 0}
 
 
 def rows_of_two_kinds() -> tuple[Dataset, np.ndarray]:
