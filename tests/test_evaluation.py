@@ -152,8 +152,16 @@ def test_intervals_follow_the_seed_and_hold_the_value():
     assert first.scores["f1"] != other.scores["f1"]
     assert values(first) == values(other)
     for name, found in first.scores.items():
-        if name != "expected_calibration_error":
-            assert found.low < found.value < found.high, name
+        assert found.low < found.value < found.high, name
+
+
+def test_a_calibration_error_lies_in_its_interval_where_chance_is_most_of_it():
+    rng = np.random.default_rng(4)
+    p = rng.uniform(0.05, 0.95, 300)
+    y = (rng.random(300) < p).astype(int)  # every promise is kept
+    found = score(y, np.stack([1 - p, p], axis=1), kind="binary").scores
+    error = found["expected_calibration_error"]
+    assert 0 <= error.low < error.value < error.high
 
 
 def test_resampled_scores_are_the_scores_of_the_resampled_rows():

@@ -30,11 +30,16 @@ from tidegate.errors import ConfigError, DataError
 _WORK = 40_000_000  # replicates × rows × ranked columns: seconds on one core
 _FEWEST = 200  # replicates that still carry a 95 % interval
 _CHUNK = 1_000_000  # weights held at a time: 8 MB
+_CALIBRATION = "expected_calibration_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A score and its 95 % percentile bootstrap interval; NaN where undefined."""
+    """A score and its 95 % percentile bootstrap interval; NaN where undefined.
+
+    Chance alone gives every bin of a calibration error some gap, and a resample adds to it: its
+    interval is moved by the bootstrap's estimate of that bias (Efron & Tibshirani 1993, ch. 10).
+    """
 
     value: float
     low: float
@@ -184,7 +189,10 @@ def evaluate(
         n_rows=len(p),
         threshold=_frozen(np.asarray(threshold, dtype=np.float64).tolist()),
         replicates=sum(len(part["accuracy"]) for part in replicas),
-        scores={k: _interval(v, [part[k] for part in replicas]) for k, v in values.items()},
+        scores={
+            name: _interval(value, [part[name] for part in replicas], centred=name == _CALIBRATION)
+            for name, value in values.items()
+        },
         confusion=None if kind == "multilabel" else confusion,
         reliability=calibration.reliability(*(part.ravel() for part in _promises(rows, p))),
         per_label=_label_scores(rows, labels),
@@ -255,7 +263,7 @@ def _measure(rows: _Rows, p: Floats, weights: Floats) -> dict[str, Floats]:
     scores["log_loss"] = weights @ loss / (n * p.shape[1] if multilabel else n)
     promises = zip(*(matrix.T for matrix in _promises(rows, p)), strict=True)
     errors = [calibration.calibration_error(weights, *promise) for promise in promises]
-    scores["expected_calibration_error"] = np.mean(errors, axis=0)
+    scores[_CALIBRATION] = np.mean(errors, axis=0)
     if multilabel:
         hits, total = (rows.truth * rows.decided).sum(axis=1), rows.truth + rows.decided
         carried = np.where(weights @ rows.truth.sum(axis=1) > 0, 2.0, np.nan)
@@ -304,9 +312,12 @@ def _resamples(shape: tuple[int, ...], bootstrap: int, *, seed: int) -> Iterator
         yield np.bincount(drawn.ravel(), minlength=r * n).reshape(r, n).astype(np.float64)
 
 
-def _interval(value: Floats, replicas: Sequence[Floats]) -> Score:
+def _interval(value: Floats, replicas: Sequence[Floats], *, centred: bool = False) -> Score:
+    """Return a score with its interval; `centred` takes out what resampling adds on average."""
     drawn = np.concatenate([*replicas, np.empty(0)])
     drawn = drawn[~np.isnan(drawn)]  # a resample without positives has no recall
+    if centred and drawn.size:
+        drawn = np.maximum(drawn - (drawn.mean() - value[0]), 0.0)
     low, high = np.percentile(drawn, [2.5, 97.5]).tolist() if drawn.size else (math.nan, math.nan)
     return Score(value=float(value[0]), low=low, high=high)
 
