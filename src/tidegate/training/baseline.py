@@ -89,7 +89,7 @@ class Shallow:
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the probability of each label, (n_texts, n_labels)."""
         found = np.tile(self._shares.astype(np.float64), (len(texts), 1))
-        if len(self._columns):
+        if len(self._columns) and len(texts):
             # Of one label alone scikit-learn gives two columns, as of two classes: the last is its.
             answers = self.pipeline.predict_proba(texts)
             found[:, self._columns] = answers[:, -len(self._columns) :]
