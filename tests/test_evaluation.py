@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 from sklearn import metrics
 
 from tidegate import calibration, evaluation
+from tidegate.bootstrap import resamples
 from tidegate.calibration import apply_temperature, choose_threshold, fit_temperature, parse_rule
 from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation import Report, compare, decide, evaluate, mcnemar
@@ -169,7 +170,7 @@ def test_resampled_scores_are_the_scores_of_the_resampled_rows():
     p = p.round(1)
     p[:, 0] = 1.0 - p[:, 1]
     measured = evaluation._Rows.of(y, p, kind="binary", threshold=0.5)
-    weights = next(evaluation._resamples((40,), 30, seed=2))
+    weights = next(resamples((40,), 30, seed=2))
     together = evaluation._measure(measured, p, weights)
     for r, counts in enumerate(weights.astype(int)):
         drawn = np.repeat(np.arange(40), counts)

@@ -16,7 +16,7 @@ NaN, left out of the mean. A label that rows carry and nothing predicts has prec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -24,26 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import calibration
+from tidegate.bootstrap import Score, interval, resamples
 from tidegate.calibration import Floats, Kind, Reliability, Threshold, decide
 from tidegate.errors import ConfigError, DataError
 
-_WORK = 40_000_000  # replicates × rows × ranked columns: seconds on one core
-_FEWEST = 200  # replicates that still carry a 95 % interval
-_CHUNK = 1_000_000  # weights held at a time: 8 MB
 _CALIBRATION = "expected_calibration_error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """A score and its 95 % percentile bootstrap interval; NaN where undefined.
-
-    Chance alone gives every bin of a calibration error some gap, and a resample adds to it: its
-    interval is moved by the bootstrap's estimate of that bias (Efron & Tibshirani 1993, ch. 10).
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +164,7 @@ def evaluate(
     if len(labels) != p.shape[1]:
         raise ConfigError(f"labels: {len(labels)} names for {p.shape[1]} columns; name each column")
     rows = _Rows.of(targets, p, kind=kind, threshold=threshold)
-    draws = _resamples(p[:, rows.scored].shape, bootstrap, seed=seed)
+    draws = resamples(p[:, rows.scored].shape, bootstrap, seed=seed)
     replicas = [_measure(rows, p, weights) for weights in draws]
     values = _measure(rows, p, np.ones((1, len(p))))
     confusion = (rows.truth.T @ rows.decided).astype(int).tolist()
@@ -190,7 +175,7 @@ def evaluate(
         threshold=_frozen(np.asarray(threshold, dtype=np.float64).tolist()),
         replicates=sum(len(part["accuracy"]) for part in replicas),
         scores={
-            name: _interval(value, [part[name] for part in replicas], centred=name == _CALIBRATION)
+            name: interval(value, [part[name] for part in replicas], centred=name == _CALIBRATION)
             for name, value in values.items()
         },
         confusion=None if kind == "multilabel" else confusion,
@@ -301,27 +286,6 @@ def _mean(columns: Floats) -> Floats:
     return np.asarray(np.nansum(columns, axis=1) / np.where(count > 0, count, np.nan))
 
 
-def _resamples(shape: tuple[int, ...], bootstrap: int, *, seed: int) -> Iterator[Floats]:
-    """Yield weights (r, n): how often each row was drawn, n draws with replacement."""
-    n, replicates = shape[0], min(bootstrap, max(_FEWEST, _WORK // math.prod(shape)))
-    rng = np.random.default_rng(seed)
-    size = max(1, _CHUNK // n)
-    for start in range(0, replicates, size):
-        r = min(size, replicates - start)
-        drawn = rng.integers(0, n, size=(r, n)) + n * np.arange(r)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=r * n).reshape(r, n).astype(np.float64)
-
-
-def _interval(value: Floats, replicas: Sequence[Floats], *, centred: bool = False) -> Score:
-    """Return a score with its interval; `centred` takes out what resampling adds on average."""
-    drawn = np.concatenate([*replicas, np.empty(0)])
-    drawn = drawn[~np.isnan(drawn)]  # a resample without positives has no recall
-    if centred and drawn.size:
-        drawn = np.maximum(drawn - (drawn.mean() - value[0]), 0.0)
-    low, high = np.percentile(drawn, [2.5, 97.5]).tolist() if drawn.size else (math.nan, math.nan)
-    return Score(value=float(value[0]), low=low, high=high)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Ours minus theirs on the same rows; positive means ours is better.
@@ -376,14 +340,14 @@ def compare(
         raise DataError(f"theirs: {b.truth.shape[1]} columns, ours {a.truth.shape[1]}; match them")
     n = len(a.right)
 
-    drawn = [_gap(a, b, weights) for weights in _resamples((n,), bootstrap, seed=seed)]
+    drawn = [_gap(a, b, weights) for weights in resamples((n,), bootstrap, seed=seed)]
     accuracy, f1 = _gap(a, b, np.ones((1, n)))
     wins, losses = int((a.right > b.right).sum()), int((a.right < b.right).sum())
     return Comparison(
         n_rows=n,
         replicates=sum(part.shape[1] for part in drawn),
-        accuracy=_interval(accuracy, [part[0] for part in drawn]),
-        f1=_interval(f1, [part[1] for part in drawn]),
+        accuracy=interval(accuracy, [part[0] for part in drawn]),
+        f1=interval(f1, [part[1] for part in drawn]),
         ours_only=wins,
         theirs_only=losses,
         mcnemar_p=None if kind == "multilabel" else mcnemar(wins, losses),
