@@ -82,9 +82,9 @@ def _taught(scored: Scored) -> str:
     """Return what the card says of a teacher."""
     if scored.teacher is None:
         return ""
-    if scored.teacher["kind"] == "blend":
-        return " It also learned from a blend of LSTMs and TF-IDF models trained on those rows."
     facts = scored.teacher
+    if facts["kind"] == "blend":
+        return f" It also learned from a blend of {facts['name']}, trained on those rows."
     others = f", and from {facts['with']} trained on them" if "with" in facts else ""
     return (
         f" It also learned from {facts['name']} (licence: {facts['licence']}), fine-tuned on those "

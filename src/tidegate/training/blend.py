@@ -128,14 +128,15 @@ class BlendTeacher:
             on_fold(fold + 1)
         n_lstms = sum(len(blend.lstms) for blend in self.blends)
         n = len(self.blends)
-        rest = ["TF-IDF"] if pretrained is None else ["TF-IDF", "kernel"]
-        self.name = f"{n_lstms} LSTMs and " + " and ".join(f"{n} {kind} models" for kind in rest)
+        kernels = "" if pretrained is None else f" and {n} kernel models"
+        self.name = f"{n_lstms} LSTMs{',' if kernels else ' and'} {n} TF-IDF models{kernels}"
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the report and the model card say of it."""
         return {
             "kind": "blend",
+            "name": self.name,
             "parameters": sum(blend.n_parameters for blend in self.blends),
             "size_bytes": sum(blend.size_bytes for blend in self.blends),
         }
