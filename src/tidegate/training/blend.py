@@ -127,9 +127,9 @@ class BlendTeacher:
             )
             on_fold(fold + 1)
         n_lstms = sum(len(blend.lstms) for blend in self.blends)
-        n = len(self.blends)
-        kernels = "" if pretrained is None else f" and {n} kernel models"
-        self.name = f"{n_lstms} LSTMs{',' if kernels else ' and'} {n} TF-IDF models{kernels}"
+        n_others = sum(len(blend.others) for blend in self.blends)
+        kind = "TF-IDF" if pretrained is None else "shallow"  # TF-IDF and kernel models
+        self.name = f"{n_lstms} LSTMs and {n_others} {kind} models"
 
     @property
     def facts(self) -> dict[str, Any]:
