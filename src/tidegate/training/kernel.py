@@ -63,7 +63,7 @@ class KernelModel(Shallow):
 
     def fit(self, texts: Sequence[str], targets: npt.NDArray[np.int64]) -> KernelModel:
         """Learn from texts and their targets."""
-        with threadpool_limits(limits=1):  # sums of other lengths would be other bytes
+        with threadpool_limits(limits=1):  # else the bytes depend on how many cores there are
             return super().fit(texts, targets)
 
     @property
