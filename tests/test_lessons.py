@@ -116,7 +116,7 @@ def test_a_blend_teaches_every_kind_of_label(kind: str) -> None:
     trained = train(data, config, rows=(learned, held), on_stage=stages.append)
     assert trained.teacher is not None
     assert trained.teacher.predict_proba(data.texts[:5]).shape == (5, len(data.labels))
-    assert [line.split(",")[0] for line in stages[:2]] == ["teacher: LSTMs and TF-IDF"] * 2
+    assert [line.split(",")[0] for line in stages[:2]] == ["teacher: blend"] * 2
     assert stages[-1] == "student: epoch 1 of 1, 0 s left"
     again = train(data, config, rows=(learned, held))
     ours, theirs = (

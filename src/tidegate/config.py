@@ -312,9 +312,9 @@ MULTILABEL = Config(
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
 )  # fmt: skip
 
-# A blend knows few words beyond those of its rows: one text made of each teaches, more do not.
-# The more rows its members learn from, the better it labels the rest: eight folds, where they are
-# quickly trained.
+# A blend's word on one made text a row helps; more of them cost F1. The more rows its members learn
+# from, the better it labels the rest: eight folds, where they are quickly trained. With several
+# labels none of this, nor a kernel model, has been measured.
 _SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
 _BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {
     "teacher_folds": 8, "kernel_share": 0.3, "augment": 1, "word_dropout": 0.1,

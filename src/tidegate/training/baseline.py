@@ -1,7 +1,8 @@
 """What people would use instead, trained on the same rows: TF-IDF with logistic regression.
 
 Takes texts and targets, gives probabilities in the same shape as a `Predictor`'s. An LSTM that does
-not beat this has no reason to exist, so every report shows it beside.
+not beat this has no reason to exist, so every report shows it beside. `Shallow` is what it shares
+with other models of features and logistic regression.
 """
 
 from __future__ import annotations

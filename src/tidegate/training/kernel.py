@@ -1,4 +1,4 @@
-"""A model of meanings alone: the mean of a message's pretrained word vectors, and a kernel machine.
+"""A model of meanings alone: mean pretrained word vectors, a kernel and logistic regression.
 
 Takes texts and targets, gives probabilities in the same shape as a `Predictor`'s. It reads neither
 word order nor spelling, so it errs elsewhere than an LSTM and TF-IDF do, and that is its use: as a
@@ -79,9 +79,10 @@ class KernelModel(Shallow):
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the probability of each label, (n_texts, n_labels)."""
-        blocks = [texts[i : i + _BLOCK] for i in range(0, max(len(texts), 1), _BLOCK)]
+        answer = super().predict_proba
+        starts = range(0, max(len(texts), 1), _BLOCK)
         with threadpool_limits(limits=1):
-            return np.concatenate([super(KernelModel, self).predict_proba(b) for b in blocks])
+            return np.concatenate([answer(texts[i : i + _BLOCK]) for i in starts])
 
 
 def mean_vectors(messages: Sequence[Sequence[str]], pretrained: Pretrained) -> Floats:

@@ -179,7 +179,7 @@ class School:
         return Ensemble(encoder, blend, share=share), soft
 
     def _blend(self, learn: Learn) -> BlendTeacher:
-        pace = Pace("teacher: LSTMs and TF-IDF, fold", self.config.training.teacher_folds)
+        pace = Pace("teacher: blend, fold", self.config.training.teacher_folds)
         own = self.reading.own
         return BlendTeacher(
             own, self.config, self.reading.folds[: len(own)], learn=learn,
