@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.results_file import DATA, write
 from tidegate.config import preset
-from tidegate.dataset import Dataset, grouped_folds, read_dataset
-from tidegate.evaluation import compare, evaluate
-from tidegate.runtime import Predictor
+from tidegate.data.dataset import Dataset, grouped_folds, read_dataset
+from tidegate.engine.predictor import Predictor
+from tidegate.evaluation.scores import compare, evaluate
 from tidegate.training.baseline import Baseline
 from tidegate.training.train import train
 

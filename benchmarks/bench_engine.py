@@ -34,13 +34,13 @@ import numpy as np
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.results_file import DATA, write
-from tidegate.blas import one_thread
-from tidegate.bundle import Bundle
 from tidegate.config import preset
-from tidegate.dataset import Dataset, read_dataset, split
+from tidegate.data.dataset import Dataset, read_dataset, split
+from tidegate.engine.blas import one_thread
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.network import weight_shapes
+from tidegate.engine.predictor import Predictor
 from tidegate.exporting.export import export_onnx
-from tidegate.network import weight_shapes
-from tidegate.runtime import Predictor
 from tidegate.training.baseline import Baseline
 from tidegate.training.train import train
 

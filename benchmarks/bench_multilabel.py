@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_file import DATA, write
-from tidegate.calibration import choose_threshold
 from tidegate.config import DataConfig, preset
-from tidegate.dataset import Dataset, grouped_folds, read_dataset
-from tidegate.evaluation import evaluate
-from tidegate.runtime import Predictor
+from tidegate.data.dataset import Dataset, grouped_folds, read_dataset
+from tidegate.engine.predictor import Predictor
+from tidegate.evaluation.calibration import choose_threshold
+from tidegate.evaluation.scores import evaluate
 from tidegate.training.baseline import Baseline
 from tidegate.training.train import train
 

@@ -18,12 +18,12 @@ import numpy as np
 
 from benchmarks.results_file import DATA, write
 from tidegate.config import preset
-from tidegate.dataset import read_dataset, split
-from tidegate.runtime import Predictor
+from tidegate.data.dataset import read_dataset, split
+from tidegate.engine.predictor import Predictor
+from tidegate.engine.vectors import WordVectors
 from tidegate.training import prepare
 from tidegate.training.pretrained import Pretrained, load_pretrained
 from tidegate.training.train import Trained, train
-from tidegate.vectors import WordVectors
 
 
 def accuracy(trained: Trained) -> float:

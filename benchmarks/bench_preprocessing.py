@@ -45,7 +45,7 @@ def notebook_pipeline() -> Pipeline:
     from nltk.stem import WordNetLemmatizer  # type: ignore[import-untyped]
     from nltk.tokenize import word_tokenize  # type: ignore[import-untyped]
 
-    from tidegate.preprocessing.lesson import stop_words
+    from tidegate.text.lesson import stop_words
 
     def run(texts: list[str]) -> list[list[str]]:
         cleaned = [re.sub(r"[^\w\s]", "", text.lower()) for text in texts]
@@ -64,7 +64,7 @@ def notebook_pipeline() -> Pipeline:
 
 
 def tidegate_pipeline() -> Pipeline:
-    from tidegate.preprocessing.lesson import LessonTokenizer
+    from tidegate.text.lesson import LessonTokenizer
 
     tokenizer = LessonTokenizer(lemmas="nltk-3.8")
     return lambda texts: [tokenizer(text) for text in texts]

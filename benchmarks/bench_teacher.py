@@ -24,15 +24,15 @@ import numpy as np
 
 from benchmarks.results_file import DATA, write
 from tidegate.config import Config, preset
-from tidegate.dataset import Dataset, grouped_folds, read_dataset, read_texts
-from tidegate.evaluation import compare, evaluate
-from tidegate.lessons import Lessons
-from tidegate.runtime import Predictor
-from tidegate.teaching.teach import EncoderTeacher
+from tidegate.data.dataset import Dataset, grouped_folds, read_dataset, read_texts
+from tidegate.distillation.encoders.teacher import EncoderTeacher
+from tidegate.distillation.labelling import School
+from tidegate.distillation.lessons import Lessons
+from tidegate.engine.predictor import Predictor
+from tidegate.evaluation.scores import compare, evaluate
 from tidegate.training.baseline import Baseline
 from tidegate.training.cost import cost
 from tidegate.training.prepare import prepare
-from tidegate.training.school import School
 from tidegate.training.threads import torch_threads
 from tidegate.training.train import learn_member, train, trained_on
 

@@ -19,8 +19,8 @@ from benchmarks.bench_multilabel import macro_f1
 from benchmarks.bench_teacher import minilm
 from benchmarks.results_file import DATA, write
 from tidegate.config import DataConfig, preset
-from tidegate.dataset import read_dataset
-from tidegate.runtime import Predictor
+from tidegate.data.dataset import read_dataset
+from tidegate.engine.predictor import Predictor
 from tidegate.training.train import train
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sklearn.feature_extraction.text import CountVectorizer
 
-from tidegate.preprocessing.tweet import TweetTokenizer
+from tidegate.text.tweet import TweetTokenizer
 
 ROUNDS = 5
 

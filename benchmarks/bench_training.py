@@ -24,7 +24,7 @@ def once(data: str, name: str) -> dict[str, float]:
     import torch
 
     from tidegate.config import preset
-    from tidegate.dataset import read_dataset
+    from tidegate.data.dataset import read_dataset
     from tidegate.training.train import train
 
     torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])  # imports torch's compiler, lazily

@@ -17,7 +17,7 @@ Answer = Callable[[Sequence[str]], Any]
 
 
 def tidegate(folder: Path, threads: int = 1) -> Answer:
-    from tidegate.runtime import Predictor
+    from tidegate.engine.predictor import Predictor
 
     model = Predictor.load(folder / "default", threads=threads)
     return lambda texts: model.predict_proba(texts)[:, 1]
@@ -28,7 +28,7 @@ def tidegate_two_cores(folder: Path) -> Answer:
 
 
 def lesson_in_tidegate(folder: Path) -> Answer:
-    from tidegate.runtime import Predictor
+    from tidegate.engine.predictor import Predictor
 
     model = Predictor.load(folder / "lesson")
     return lambda texts: model.predict_proba(texts)[:, 1]
@@ -38,8 +38,8 @@ def lesson_without_padding(folder: Path) -> Answer:
     """The lesson's network, its state read after the last word in place of the last padding."""
     from dataclasses import replace
 
-    from tidegate.bundle import Bundle
-    from tidegate.runtime import Predictor
+    from tidegate.engine.bundle import Bundle
+    from tidegate.engine.predictor import Predictor
 
     bundle = Bundle.load(folder / "lesson")
     model = Predictor(replace(bundle, config=bundle.config.with_settings(pooling="last")))
@@ -52,9 +52,9 @@ def lesson_in_torch(folder: Path) -> Answer:
     import torch
 
     from benchmarks.torch_answer import network_of
-    from tidegate.batching import pad
-    from tidegate.bundle import Bundle
-    from tidegate.vocabulary import Encoder, Vocabulary
+    from tidegate.engine.batches import pad
+    from tidegate.engine.bundle import Bundle
+    from tidegate.text.vocabulary import Encoder, Vocabulary
 
     torch.set_num_threads(1)
     bundle = Bundle.load(folder / "lesson")
@@ -80,8 +80,8 @@ def onnx(folder: Path, name: str = "default.onnx") -> Answer:
     """Sorted by length, in batches of 512, as the engine does it."""
     import numpy as np
 
+    from tidegate.engine.predictor import Predictor
     from tidegate.exporting.export import inputs, session
-    from tidegate.runtime import Predictor
 
     predictor, runtime = Predictor.load(folder / "default"), session(folder / name)
 

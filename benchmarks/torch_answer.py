@@ -6,11 +6,11 @@ import sys
 
 import torch
 
-from tidegate.batching import pad
-from tidegate.bundle import Bundle
-from tidegate.runtime import to_probabilities
+from tidegate.engine.batches import pad
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.predictor import to_probabilities
+from tidegate.text.vocabulary import Encoder, Vocabulary
 from tidegate.training.model import MessageNet
-from tidegate.vocabulary import Encoder, Vocabulary
 
 
 def network_of(bundle: Bundle, new_words: list[str] | None = None) -> MessageNet:

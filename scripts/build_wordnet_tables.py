@@ -1,4 +1,4 @@
-"""Packs WordNet's word list into the tables that `tidegate.preprocessing.lesson` ships.
+"""Packs WordNet's word list into the tables that `tidegate.text.lesson` ships.
 
 Takes the folder of WordNet 3.0's database files; writes `wordnet.txt.gz` and, when given the
 package's copyright file, `WORDNET-LICENSE.txt`. Knows nothing of the pipeline that reads them.
@@ -32,7 +32,7 @@ from collections import defaultdict
 from pathlib import Path
 
 FILE_OF_POS = {"v": "verb", "n": "noun", "a": "adj", "r": "adv"}
-DATA = Path(__file__).parents[1] / "src" / "tidegate" / "preprocessing" / "data"
+DATA = Path(__file__).parents[1] / "src" / "tidegate" / "text" / "tables"
 MAX_BYTES = 400_000
 
 NOTICE = """\

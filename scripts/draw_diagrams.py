@@ -13,10 +13,10 @@ import sys
 from html import escape
 from pathlib import Path
 
-from tidegate.lstm import STEPS
-from tidegate.runtime import Predictor
-from tidegate.walk import walk
-from tidegate.walk_record import Walk
+from tidegate.engine.lstm import STEPS
+from tidegate.engine.predictor import Predictor
+from tidegate.walking.record import Walk
+from tidegate.walking.walk import walk
 
 STYLE = """
 text{font:14px system-ui,sans-serif;fill:#1d2330}.soft{fill:#5b6474;font-size:12px}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tidegate.runtime import Predictor
-from tidegate.walk import walk
+from tidegate.engine.predictor import Predictor
+from tidegate.walking.walk import walk
 
 ROWS = (
     ("forget gate", "f", "how much of the old cell state is kept"),

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tidegate.bundle import Bundle
 from tidegate.config import Config, preset
-from tidegate.network import weight_shapes
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.network import weight_shapes
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

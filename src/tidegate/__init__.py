@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from tidegate.version import VERSION
 
 if TYPE_CHECKING:
-    from tidegate.bundle import Bundle
-    from tidegate.dataset import Dataset, read_dataset
-    from tidegate.evaluation import Report
-    from tidegate.runtime import Predictor
-    from tidegate.training.estimator import TidegateClassifier
-    from tidegate.walk import Walk, walk
+    from tidegate.data.dataset import Dataset, read_dataset
+    from tidegate.engine.bundle import Bundle
+    from tidegate.engine.predictor import Predictor
+    from tidegate.estimator import TidegateClassifier
+    from tidegate.evaluation.scores import Report
+    from tidegate.walking.walk import Walk, walk
 
 __version__ = VERSION
 
@@ -39,14 +39,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Bundle": "tidegate.bundle",
-    "Dataset": "tidegate.dataset",
-    "Predictor": "tidegate.runtime",
-    "Report": "tidegate.evaluation",
-    "TidegateClassifier": "tidegate.training.estimator",
-    "Walk": "tidegate.walk",
-    "read_dataset": "tidegate.dataset",
-    "walk": "tidegate.walk",
+    "Bundle": "tidegate.engine.bundle",
+    "Dataset": "tidegate.data.dataset",
+    "Predictor": "tidegate.engine.predictor",
+    "Report": "tidegate.evaluation.scores",
+    "TidegateClassifier": "tidegate.estimator",
+    "Walk": "tidegate.walking.walk",
+    "read_dataset": "tidegate.data.dataset",
+    "walk": "tidegate.walking.walk",
 }
 
 

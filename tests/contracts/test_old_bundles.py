@@ -1,7 +1,7 @@
 """A bundle written by any version since format 1 loads for ever, and gives the same answers.
 
-The bundles under `tests/data/bundles` were written by the versions they are named after. A change of
-the format adds one; none is ever dropped or written anew.
+The bundles under `tests/data/bundles` were written when the format they are named after was new. A
+change of the format adds one; none is ever dropped or written anew.
 """
 
 from __future__ import annotations

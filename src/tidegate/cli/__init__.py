@@ -16,7 +16,7 @@ import warnings
 
 import typer
 
-from tidegate.cli import exporting, inspecting, predicting, remembering, training, walking
+from tidegate.cli import check, demo, evaluate, export, inspect, memory, predict, train, walk
 from tidegate.cli.printing import say
 from tidegate.errors import ParityError, TidegateError
 from tidegate.version import VERSION
@@ -29,15 +29,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(training.demo)
-app.command("train")(training.train)
-app.command("evaluate")(training.evaluate)
-app.command("predict")(predicting.predict)
-app.command("walk")(walking.walk)
-app.command("memory")(remembering.memory)
-app.command("export")(exporting.export)
-app.command("inspect")(inspecting.inspect)
-app.command("check")(inspecting.check)
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("walk")(walk.walk)
+app.command("memory")(memory.memory)
+app.command("export")(export.export)
+app.command("inspect")(inspect.inspect)
+app.command("check")(check.check)
 
 # Newer typer ships its own copy of click: its exceptions are reached by name.
 _USAGE_FAULT: type[Exception] = next(

@@ -1,15 +1,20 @@
-"""What the verbs share: where words go, and the flags made from config fields."""
+"""What the verbs share: where words go, arguments, and the flags made from config fields."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 import typer
 
 from tidegate.config import Config, all_settings, preset
+
+DataFile = Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet; - for standard input.")]
+ModelPath = Annotated[Path, typer.Argument(help="A bundle: the directory that train wrote.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
 def say(*lines: str) -> None:

@@ -17,13 +17,13 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from tidegate.batching import pad
-from tidegate.bundle import Bundle
+from tidegate.data.outputs import beside, check_place
+from tidegate.engine.batches import pad
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.predictor import Predictor
 from tidegate.errors import ParityError
 from tidegate.exporting.graph import build
-from tidegate.outputs import beside, check_place
-from tidegate.runtime import Predictor
-from tidegate.vocabulary import UNK_ID
+from tidegate.text.vocabulary import UNK_ID
 
 TOLERANCE = 1e-5
 _BATCHES = (1, 2, 3, 7, 16, 33)

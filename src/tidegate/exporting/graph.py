@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from tidegate.bundle import Bundle
-from tidegate.network import weight_names
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.network import weight_names
 from tidegate.version import VERSION
 
 OPSET, IR_VERSION = 17, 8

@@ -13,7 +13,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from tidegate.walk import Walk
+from tidegate.walking.walk import Walk
 
 # Each after its needs.
 MODULES = ("dom", "telling", "message", "cell", "chain", "strips", "compare", "walk")

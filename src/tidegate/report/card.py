@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from tidegate.bundle import Bundle
+from tidegate.engine.bundle import Bundle
 from tidegate.report.page import report_page, verdict
 from tidegate.training.score import Scored
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.calibration import decide
-from tidegate.dataset import Dataset, normalise
+from tidegate.data.dataset import Dataset, normalise
+from tidegate.evaluation.calibration import decide
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
 from tidegate.training.score import OURS, Rival, Scored

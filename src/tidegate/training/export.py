@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.bundle import Bundle
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.predictor import Predictor, to_probabilities
+from tidegate.engine.vectors import WordVectors
 from tidegate.errors import ParityError
-from tidegate.runtime import Predictor, to_probabilities
 from tidegate.training.loop import predict_logits
 from tidegate.training.model import MessageNet
 from tidegate.training.prepare import Prepared
-from tidegate.vectors import WordVectors
 
 TOLERANCE = 1e-5
 _PARITY_ROWS = 2_000

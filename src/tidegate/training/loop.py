@@ -15,11 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tidegate.batching import length_pools
-from tidegate.calibration import Kind
 from tidegate.config import TrainingConfig
+from tidegate.engine.batches import length_pools
+from tidegate.evaluation.calibration import Kind
+from tidegate.training.checkpoint import Workspace, restore_state, state_of
 from tidegate.training.model import MessageNet
-from tidegate.workspace import Workspace, restore_state, state_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tidegate.config import NetworkConfig
-from tidegate.network import weight_names
+from tidegate.engine.network import weight_names
 
 _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 

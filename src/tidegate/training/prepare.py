@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.batching import Batch, pad
 from tidegate.config import Config
-from tidegate.dataset import Dataset
-from tidegate.lessons import Lessons
-from tidegate.preprocessing import make_tokenizer
+from tidegate.data.dataset import Dataset
+from tidegate.distillation.lessons import Lessons
+from tidegate.engine.batches import Batch, pad
+from tidegate.text.tokenizers import make_tokenizer
+from tidegate.text.vocabulary import Encoder, Vocabulary
 from tidegate.training.loop import Encoded
 from tidegate.training.pretrained import Pretrained, load_pretrained
-from tidegate.vocabulary import Encoder, Vocabulary
 
 Indices = npt.NDArray[np.int64]
 

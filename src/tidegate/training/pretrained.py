@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
+from tidegate.engine.vectors import WordVectors, whole_words
 from tidegate.errors import DataError, MissingExtraError
-from tidegate.vectors import WordVectors, whole_words
 
 Floats = npt.NDArray[np.float32]
 MAX_FILE_WORDS = 50_000

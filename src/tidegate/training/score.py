@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.bundle import Bundle
 from tidegate.config import untaught
-from tidegate.dataset import Dataset
-from tidegate.evaluation import Comparison, Report, compare, evaluate
-from tidegate.lessons import Teacher
-from tidegate.runtime import Predictor
+from tidegate.data.dataset import Dataset
+from tidegate.distillation.lessons import Teacher
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.predictor import Predictor
+from tidegate.evaluation.scores import Comparison, Report, compare, evaluate
 from tidegate.training.baseline import Baseline, majority
 from tidegate.training.cost import Answer, Cost, cost
 from tidegate.training.loop import Epoch

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from tidegate.workers import cores
+from tidegate.engine.workers import cores
 
 
 @contextmanager

@@ -15,22 +15,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.bundle import Bundle, is_bundle
-from tidegate.calibration import Kind, choose_threshold, fit_temperature
 from tidegate.config import Config
-from tidegate.dataset import Dataset, grouped_folds, normalise, read_texts
-from tidegate.dataset import split as split_rows
+from tidegate.data.dataset import Dataset, grouped_folds, normalise, read_texts
+from tidegate.data.dataset import split as split_rows
+from tidegate.distillation.labelling import School
+from tidegate.distillation.lessons import Lessons, Teacher
+from tidegate.engine.bundle import Bundle, is_bundle
+from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
-from tidegate.lessons import Lessons, Teacher
-from tidegate.runtime import Predictor
+from tidegate.evaluation.calibration import Kind, choose_threshold, fit_temperature
+from tidegate.training.checkpoint import Workspace
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
 from tidegate.training.pace import Pace
 from tidegate.training.prepare import Indices, Prepared, prepare
-from tidegate.training.school import School
 from tidegate.training.threads import torch_threads
-from tidegate.workspace import Workspace
 
 Weights = npt.NDArray[np.float32]
 

@@ -1,0 +1,28 @@
+"""The verb that scores a bundle: evaluate."""
+
+from __future__ import annotations
+
+import json
+
+from tidegate.cli.printing import AsJson, DataFile, ModelPath, put, say
+
+
+def evaluate(model: ModelPath, data: DataFile, as_json: AsJson = False) -> None:
+    """Score a bundle on labelled messages: scores with intervals, confusion, calibration."""
+    from tidegate.data.dataset import read_dataset
+    from tidegate.engine.bundle import Bundle
+    from tidegate.engine.predictor import Predictor
+    from tidegate.evaluation.scores import evaluate as score
+
+    bundle = Bundle.load(model)
+    dataset = read_dataset(data, bundle.config.data, labels=bundle.labels)
+    say(*dataset.notes)
+    predictor = Predictor(bundle)
+    report = score(
+        dataset.targets,
+        predictor.predict_proba(dataset.texts),
+        labels=bundle.labels,
+        kind=bundle.kind,
+        threshold=predictor.threshold,
+    )
+    put(*([json.dumps(report.to_dict(), indent=1)] if as_json else report.lines()))

@@ -1,0 +1,38 @@
+"""The verb that looks into a bundle: inspect."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.printing import ModelPath, put
+
+
+def inspect(
+    model: ModelPath,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Print what is in a bundle, after verifying every byte of it."""
+    from tidegate.engine.bundle import Bundle
+
+    bundle = Bundle.load(model)
+    if as_json:
+        put(json.dumps(bundle.manifest(), indent=1))
+        return
+    size = sum(f.stat().st_size for f in model.iterdir() if f.is_file())
+    manifest = bundle.manifest()
+    put(
+        f"{model}: {bundle.kind} model, {size / 1e6:.1f} MB, verified",
+        f"labels: {', '.join(bundle.labels)}",
+        f"vocabulary: {len(bundle.tokens)} words; tokens read: {bundle.sequence_length or 'all'}",
+        f"thresholds: {', '.join(map(str, bundle.thresholds))}; temperature: {bundle.temperature}",
+        f"trained on: {manifest['training_data']}",
+    )
+    for name, score in bundle.metrics.get("scores", {}).items():
+        put(f"{name}: {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})")
+    for section, values in manifest["config"].items():
+        put(f"{section}: " + ", ".join(f"{name}={value}" for name, value in values.items()))
+    for name, array in sorted(bundle.weights.items()):
+        put(f"{name}: {tuple(array.shape)} {array.dtype}")

@@ -1,0 +1,184 @@
+"""The verb that answers: predict. It loads NumPy and a bundle, never torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tidegate.cli.printing import ModelPath, put, say
+from tidegate.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from tidegate.data.records import RecordFile
+    from tidegate.engine.predictor import Predictor
+    from tidegate.scoring.files import Scored
+
+_SHOWN_FAULTS = 20
+
+
+def predict(
+    model: ModelPath,
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Messages; none: one a line on standard input.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, not CSV.")] = False,
+    source: Annotated[
+        str | None, typer.Option("--input", "-i", help="A file of rows to score; - for stdin.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the scored rows go, with --input.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Column that holds the message.")] = None,
+    prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
+    on_error: Annotated[
+        Literal["fail", "skip", "null"],
+        typer.Option(help="At a row that cannot be scored: stop, leave it out, or no answer."),
+    ] = "fail",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a killed run stopped.")
+    ] = False,
+    threads: Annotated[int, typer.Option(help="Cores used; 0: all, for big files.")] = 0,
+) -> None:
+    """Print the label and the probability of each class, or score a file into another."""
+    from tidegate.engine.predictor import Predictor
+
+    if (source is None) != (output is None):
+        raise ConfigError("predict: --input and --output belong together; give both")
+    if source is not None and output is not None:
+        from tidegate.engine.workers import cores
+
+        if texts:
+            raise ConfigError("predict: found messages and --input; give one of them")
+        predictor = Predictor.load(model, threads=threads or cores())
+        data = predictor.bundle.config.data
+        _score(
+            predictor, source, output, on_error=on_error, resume=resume, prefix=prefix,
+            text=text or data.text,
+        )  # fmt: skip
+        return
+    predictor = Predictor.load(model, threads=threads or 1)
+    if not texts:
+        if sys.stdin.isatty():
+            raise ConfigError("predict: no message; give texts, or one a line on standard input")
+        texts = _messages(sys.stdin.buffer.read())
+    for line in _lines(predictor, texts, as_json=as_json):
+        put(line)
+
+
+def _messages(data: bytes) -> list[str]:
+    """Return the lines of standard input, cut at no other mark that Unicode ends lines with."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"standard input: line {line}: not UTF-8; give it as UTF-8") from None
+    if not text:
+        return []
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def _score(
+    predictor: Predictor,
+    source: str,
+    output: Path,
+    *,
+    on_error: Literal["fail", "skip", "null"],
+    resume: bool,
+    prefix: str,
+    text: str,
+) -> None:
+    from tidegate.data.records import open_records
+    from tidegate.scoring.files import score_file
+
+    file = open_records(source)
+    say(*file.notes)
+    start = time.perf_counter()
+    try:
+        with _progress(file) as on_progress:
+            scored = score_file(
+                predictor, file, output, data=replace(predictor.bundle.config.data, text=text),
+                on_error=on_error, resume=resume, prefix=prefix, on_progress=on_progress,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        say("tidegate: predict: interrupted; --resume goes on from here")
+        raise typer.Exit(130) from None
+    _report(scored, output, seconds=time.perf_counter() - start, on_error=on_error)
+
+
+def _report(scored: Scored, output: Path, *, seconds: float, on_error: str) -> None:
+    rate = (scored.rows - scored.resumed) / max(seconds, 1e-9)
+    resumed = f", {scored.resumed} of them by an earlier run" * bool(scored.resumed)
+    say(f"{output}: {scored.rows} rows{resumed}, {seconds:.1f} s, {rate:,.0f} rows a second")
+    if not scored.faults:
+        return
+    done = "left out" if on_error == "skip" else "kept without an answer"
+    say(f"{len(scored.faults)} rows could not be scored and were {done}:")
+    for fault in scored.faults[:_SHOWN_FAULTS]:
+        say(f"  row {fault.row} (line {fault.line}): {fault.why}")
+    more = [str(fault.row) for fault in scored.faults[_SHOWN_FAULTS:]]
+    if more:
+        say(f"  and rows {', '.join(more)}")
+
+
+@contextmanager
+def _progress(file: RecordFile) -> Iterator[Callable[[int], None]]:
+    """Show rows done and their rate on a terminal; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda rows: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} rows"),
+        TextColumn("{task.fields[rate]:,.0f}/s"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(file.name, total=file.about_rows(), rate=0.0)
+        start, first = time.perf_counter(), -1
+
+        def show(rows: int) -> None:
+            nonlocal first
+            first = rows if first < 0 else first
+            rate = (rows - first) / max(time.perf_counter() - start, 1e-9)
+            bar.update(task, completed=rows, rate=rate)
+
+        yield show
+
+
+def _lines(predictor: Predictor, texts: list[str], *, as_json: bool) -> list[str]:
+    probabilities = predictor.predict_proba(texts)
+    decided = predictor.decide(probabilities)
+    if as_json:
+        return [
+            json.dumps(
+                {
+                    "text": text,
+                    "label": label,
+                    "probabilities": dict(zip(predictor.labels, row.tolist(), strict=True)),
+                }
+            )
+            for text, label, row in zip(texts, decided, probabilities, strict=True)
+        ]
+    columns = ["text", "label", *(f"probability_{label}" for label in predictor.labels)]
+    rows = [
+        [text, label if isinstance(label, str) else ";".join(label), *(f"{p:.6f}" for p in row)]
+        for text, label, row in zip(texts, decided, probabilities, strict=True)
+    ]
+    return [_csv_line(row) for row in [columns, *rows]]
+
+
+def _csv_line(values: list[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(values)
+    return buffer.getvalue()

@@ -1,0 +1,103 @@
+"""The verb that learns: train."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegate.cli.printing import AsJson, DataFile, config_of, put, say, with_settings
+from tidegate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tidegate.config import Config
+    from tidegate.engine.bundle import Bundle
+    from tidegate.training.loop import Epoch
+
+
+@with_settings
+def train(
+    data: DataFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the new bundle.")],
+    preset: Annotated[
+        str, typer.Option(help="Settings to start from: default, best, multilabel, lesson.")
+    ] = "default",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a killed run's work with a teacher.")
+    ] = False,
+    cv: Annotated[int, typer.Option(help="Also cross-validate in so many folds.")] = 0,
+    as_json: AsJson = False,
+    **settings: Any,
+) -> None:
+    """Train on labelled messages, score on rows held back, and write a bundle."""
+    config = config_of(preset, settings)
+    if config.training.teacher == "none":
+        if resume:
+            raise ConfigError("resume: only work with a teacher is kept; give --teacher too")
+        if config.training.unlabelled:
+            raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
+    bundle = train_and_report(data, output, config, cv=cv, as_json=as_json, resume=resume)
+    if as_json:
+        put(json.dumps(bundle.manifest(), indent=1))
+
+
+def train_and_report(
+    data: str,
+    output: Path,
+    config: Config,
+    *,
+    cv: int = 0,
+    as_json: bool = False,
+    resume: bool = False,
+) -> Bundle:
+    """Train, score, and write a bundle with its report."""
+    from tidegate.data.dataset import read_dataset
+    from tidegate.engine.bundle import check_target
+
+    output = named(output)
+    check_target(output)
+    dataset = read_dataset(data, config.data)
+    say(*dataset.notes)
+    from tidegate.report.card import with_report
+    from tidegate.training import cross_validation as crossval
+    from tidegate.training.score import score
+    from tidegate.training.train import train as learn
+
+    tell = say if as_json else put
+    found = crossval.cross_validate(dataset, config, folds=cv, on_fold=say) if cv else None
+    if found is not None:
+        tell(*crossval.lines(found), "")
+    work = output.with_name(f".{output.name}.teacher")
+    trained = learn(
+        dataset,
+        config,
+        folder=work,
+        resume=resume,
+        on_stage=say,
+        on_prepared=lambda prepared: tell(*prepared.figures(), ""),
+        on_epoch=lambda epoch: tell(epoch_line(epoch)),
+    )
+    scored = replace(score(trained), cross_validation=found)
+    tell("", *scored.lines())
+    saved = with_report(scored, title=output.name).save(output)
+    if trained.teacher is not None:
+        shutil.rmtree(work, ignore_errors=True)
+    tell("", f"model written to {saved}; its report is {saved / 'report.html'}")
+    return scored.bundle
+
+
+def named(output: Path) -> Path:
+    """Return a path that ends in a name, as `.` and `..` do not: other names are made from it."""
+    return output if output.name not in ("", "..") else output.resolve()
+
+
+def epoch_line(epoch: Epoch) -> str:
+    """Return the line the lesson prints after each epoch."""
+    return (
+        f"Epoch: {epoch.number}, loss: {epoch.last_loss:.5f}, "
+        f"Train accuracy: {epoch.train_accuracy:.5f}, Test accuracy: {epoch.test_accuracy:.5f}"
+    )

@@ -1,0 +1,158 @@
+"""A teacher that needs nothing but what training has: LSTMs and shallow models, out of fold.
+
+Takes training rows, gives the probabilities of texts. A row's text, and texts made from it, are
+labelled by models that learned neither from that row nor from one that repeats it; otherwise they
+would only repeat the labels they were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.config import Config, untaught
+from tidegate.data.dataset import Dataset
+from tidegate.distillation.kernel import KernelModel
+from tidegate.distillation.lessons import Probabilities, out_of_fold
+from tidegate.engine.predictor import Predictor
+from tidegate.training.baseline import Baseline, Shallow
+from tidegate.training.pretrained import Pretrained, load_pretrained
+
+Indices = npt.NDArray[np.int64]
+Learn = Callable[[Dataset, Config, Indices], Predictor]
+
+
+class Blend:
+    """Several LSTMs, TF-IDF and perhaps a kernel model that learned from the same rows.
+
+    Attributes
+    ----------
+    lstms : their mean counts as one
+    others : (weight, model) of the rest; what the weights leave is that of the LSTMs
+    """
+
+    def __init__(self, lstms: Sequence[Predictor], others: Sequence[tuple[float, Shallow]]) -> None:
+        self.lstms = lstms
+        self.others = others
+
+    @classmethod
+    def fit(
+        cls,
+        own: Dataset,
+        config: Config,
+        rows: Indices,
+        *,
+        pretrained: Pretrained | None,
+        seed: int,
+        learn: Learn,
+    ) -> Blend:
+        """Train its members on rows of a dataset.
+
+        Parameters
+        ----------
+        pretrained : the vectors that a kernel model reads; without them there is none
+        seed : of the first LSTM; the next have the next
+        learn : trains one LSTM on rows of a dataset
+        """
+        training = config.training
+        several = own.kind == "multilabel"
+        member = untaught(config, several=several).with_settings(calibrate=False, threshold="half")
+        texts, targets = [own.texts[i] for i in rows], own.targets[rows]
+        baseline = Baseline(own.kind, len(own.labels), characters=True).fit(texts, targets)
+        rest = 1.0
+        others: list[tuple[float, Shallow]] = []
+        if pretrained is not None and training.kernel_share:
+            rest -= training.kernel_share
+            kernel = KernelModel(
+                own.kind, len(own.labels), text=config.text, pretrained=pretrained, seed=seed
+            )
+            others.append((training.kernel_share, kernel.fit(texts, targets)))
+        others.append((rest * training.tfidf_share, baseline))
+        seeds = range(seed, seed + training.teacher_models)
+        lstms = [learn(own, member.with_settings(seed=s), rows) for s in seeds]
+        return cls(lstms, others)
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return the weighted mean of the members' probabilities, (n_texts, n_labels)."""
+        lstms = np.mean([lstm.predict_proba(texts) for lstm in self.lstms], axis=0)
+        found: Probabilities = (1 - sum(weight for weight, _ in self.others)) * lstms
+        for weight, model in self.others:
+            found = found + weight * model.predict_proba(texts)
+        return found
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers its members have."""
+        lstms = sum(m.bundle.n_parameters for m in self.lstms)
+        return lstms + sum(model.n_parameters for _, model in self.others)
+
+    @property
+    def size_bytes(self) -> int:
+        """What its members would weigh on disk."""
+        lstms = sum(m.bundle.size_bytes for m in self.lstms)
+        return lstms + sum(model.size_bytes for _, model in self.others)
+
+
+class BlendTeacher:
+    """The blends of all folds, each a teacher of what it has not seen; together, one more model.
+
+    Parameters
+    ----------
+    own : the training rows
+    folds : (N,) the fold of each; rows that repeat one another are in one fold
+    learn : trains one LSTM on rows of a dataset
+    on_fold : called with the number of folds done
+    """
+
+    def __init__(
+        self,
+        own: Dataset,
+        config: Config,
+        folds: Indices,
+        *,
+        learn: Learn,
+        on_fold: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        kernel = config.training.kernel_share
+        pretrained = load_pretrained(config.network.vectors) if kernel else None
+        self.blends: list[Blend] = []
+        for fold in range(int(folds.max()) + 1):
+            seed = (config.training.seed + 1) * 1000 + fold * 100
+            rows = np.flatnonzero(folds != fold)
+            self.blends.append(
+                Blend.fit(own, config, rows, pretrained=pretrained, seed=seed, learn=learn)
+            )
+            on_fold(fold + 1)
+        n_lstms = sum(len(blend.lstms) for blend in self.blends)
+        n_others = sum(len(blend.others) for blend in self.blends)
+        kind = "TF-IDF" if pretrained is None else "shallow"  # TF-IDF and kernel models
+        self.name = f"{n_lstms} LSTMs and {n_others} {kind} models"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the report and the model card say of it."""
+        return {
+            "kind": "blend",
+            "name": self.name,
+            "parameters": sum(blend.n_parameters for blend in self.blends),
+            "size_bytes": sum(blend.size_bytes for blend in self.blends),
+        }
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return the mean of the blends' probabilities: for texts that none has learned from."""
+        found = [blend.predict_proba(texts) for blend in self.blends]
+        mean: Probabilities = np.mean(found, axis=0)
+        return mean
+
+    def label(self, texts: Sequence[str], folds: Indices) -> Probabilities:
+        """Return the probabilities (n, L) of texts by the blend that has not seen their fold.
+
+        Those of fold −1 are nobody's: all blends label them.
+        """
+        return out_of_fold(
+            texts, folds,
+            lambda fold, asked: (self if fold < 0 else self.blends[fold]).predict_proba(asked),
+        )  # fmt: skip

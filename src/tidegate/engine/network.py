@@ -1,0 +1,271 @@
+"""The whole network in NumPy: word ids to logits.
+
+Takes the config and weights of a bundle; gives logits for packed messages. Knows nothing of text
+or files. This is the engine that answers; `lstm` holds its recurrence.
+
+The first layer's W x + b depends on the word alone: it is worked out the first time a word is met
+and kept in a table (a row a word, for each direction), so a step costs a look-up, one product with
+h, and the gates.
+
+B messages, S tokens in all, E values of a word, H units, G gates, C outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.config import NetworkConfig
+from tidegate.engine.batches import Packed
+from tidegate.engine.cells import gru_layer, rnn_layer
+from tidegate.engine.lstm import Floats, Trace, fold, lstm_layer
+from tidegate.engine.vectors import WordVectors
+
+_WORDS_AT_ONCE = 2048
+_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """One direction of a layer, folded: W.T (E, GH), b (GH,), U.T (H, GH), GRU's b_hn (H,)."""
+
+    inputs: Floats
+    bias: Floats
+    recurrent: Floats
+    hidden_bias: Floats | None
+    reverse: bool
+
+
+class Network:
+    """Weights ready to answer.
+
+    Parameters
+    ----------
+    config : the network's shape
+    weights : arrays under PyTorch's names, as a bundle holds them
+    tokens : the vocabulary, in id order
+    vectors : pretrained vectors, if the network reads them beside its own embedding
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        weights: Mapping[str, npt.NDArray[np.floating]],
+        *,
+        tokens: Sequence[str],
+        vectors: WordVectors | None = None,
+    ) -> None:
+        self.config = config
+        self.vectors = vectors
+        self._embedding = np.asarray(weights["embedding.weight"], np.float32)  # (V, E)
+        self._unknown = min(1, len(self._embedding) - 1)
+        self._words = list(tokens)
+        self.layers = [
+            [_direction(config, weights, layer, reverse=r) for r in _directions(config)]
+            for layer in range(config.num_layers)
+        ]
+        self.dense = _linear(weights, "dense") if config.head_size else None
+        self.output = _linear(weights, "output")
+        self._known = np.zeros(0, dtype=bool)
+        self._tables: list[Floats] = []
+        self._resize(len(tokens))
+
+    def _resize(self, n_words: int) -> None:
+        """Make room for `n_words` table rows, keeping those worked out so far."""
+        known = np.zeros(n_words, dtype=bool)
+        known[: len(self._known)] = self._known
+        tables = []
+        for number, direction in enumerate(self.layers[0]):
+            table = np.empty((n_words, direction.inputs.shape[1]), np.float32)
+            if self._tables:
+                table[: len(self._known)] = self._tables[number]
+            tables.append(table)
+        self._tables, self._known = tables, known
+
+    def learn_words(self, ids: npt.NDArray[np.int64], new_words: Sequence[str] = ()) -> None:
+        """Work out the table rows of `ids` not met before.
+
+        `new_words` are the words of the ids from `len(vocabulary)` on, in id order.
+        """
+        needed = len(self._words) + len(new_words)
+        if needed > len(self._known):
+            self._resize(needed * 5 // 4)
+        if self._known[ids].all():
+            return
+        met = self._known.copy()
+        met[ids] = True
+        unmet = np.flatnonzero(met & ~self._known)
+        for start in range(0, len(unmet), _WORDS_AT_ONCE):
+            wanted = unmet[start : start + _WORDS_AT_ONCE]
+            x = self.word_vectors(wanted, new_words)  # (n, E)
+            for table, direction in zip(self._tables, self.layers[0], strict=True):
+                table[wanted] = x @ direction.inputs + direction.bias
+        self._known[unmet] = True
+
+    def forget_new_words(self) -> None:
+        """Drop the table rows of words out of vocabulary."""
+        n = len(self._words)
+        self._known = self._known[:n].copy()
+        self._tables = [table[:n].copy() for table in self._tables]
+
+    def word_vectors(self, ids: npt.NDArray[np.int64], new_words: Sequence[str] = ()) -> Floats:
+        """Return the first layer's input (n, E) for word ids: pretrained values, then trained."""
+        n_known = len(self._embedding)
+        trained = self._embedding[np.where(ids < n_known, ids, self._unknown)]
+        if self.vectors is None:
+            return trained
+        words = [self._words[i] if i < n_known else new_words[i - n_known] for i in ids]
+        pretrained = self.vectors.rows(words)
+        pretrained[ids == 0] = 0.0  # padding is no word
+        return np.concatenate([pretrained, trained], axis=1)
+
+    def logits(self, packed: Packed) -> Floats:
+        """Return (B, C) logits."""
+        return self.head(self.pool(self.states(packed), packed))
+
+    def rows(self, ids: npt.NDArray[np.int64]) -> list[Floats]:
+        """Return the first layer's folded W x + b of words met before, (n, GH) a direction."""
+        return [table[ids] for table in self._tables]
+
+    def states(
+        self,
+        packed: Packed,
+        *,
+        traces: list[list[Trace]] | None = None,
+        tables: Sequence[Floats] | None = None,
+    ) -> Floats:
+        """Return (S, dirs · H): the top layer's state after every token.
+
+        Parameters
+        ----------
+        traces : `traces[layer][direction]` are filled, if given
+        tables : what `packed.token_ids` are rows of, a table a direction; by default the words'
+        """
+        tables = self._tables if tables is None else tables
+        below = np.empty((0, 0), np.float32)
+        for number, layer in enumerate(self.layers):
+            steps = packed
+            if number:
+                steps = replace(packed, token_ids=None)
+            outputs = []
+            for d, direction in enumerate(layer):
+                table = _table(below, direction) if number else tables[d]
+                trace = traces[number][d] if traces is not None else None
+                outputs.append(self._run(direction, table, steps, trace))
+            below = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
+        return below
+
+    def _run(
+        self, direction: Direction, table: Floats, packed: Packed, trace: Trace | None
+    ) -> Floats:
+        reverse, recurrent = direction.reverse, direction.recurrent
+        if self.config.cell == "lstm":
+            return lstm_layer(table, recurrent, packed, reverse=reverse, trace=trace)
+        if direction.hidden_bias is not None:
+            bias = direction.hidden_bias
+            return gru_layer(table, recurrent, packed, hidden_bias=bias, reverse=reverse)
+        return rnn_layer(table, recurrent, packed, reverse=reverse)
+
+    def pool(self, states: Floats, packed: Packed) -> Floats:
+        """Return one vector a message: (B, F), from its states (S, F)."""
+        how = self.config.pooling
+        if how in ("last", "padded_last"):
+            rows = np.arange(len(packed.lengths))
+            ends: Floats = states[packed.offsets[packed.lengths - 1] + rows]
+            return ends
+        first = states[: packed.counts[0]]
+        largest, total = first.copy(), first.copy()
+        if len(packed.lengths) == 1:  # one message needs no steps
+            largest[0], total[0] = states.max(axis=0), states.sum(axis=0)
+        else:
+            for n, start in zip(packed.counts[1:], packed.offsets[1:], strict=False):
+                step = states[start : start + n]
+                np.maximum(largest[:n], step, out=largest[:n])
+                total[:n] += step
+        total /= packed.lengths[:, None].astype(np.float32)
+        if how == "mean_max":
+            return np.concatenate([total, largest], axis=1)
+        return total if how == "mean" else largest
+
+    def head(self, pooled: Floats) -> Floats:
+        """Return logits (B, C) of pooled states (B, F)."""
+        if self.dense is not None:
+            pooled = np.maximum(pooled @ self.dense[0] + self.dense[1], 0.0)
+        result: Floats = pooled @ self.output[0] + self.output[1]
+        return result
+
+
+def _table(below: Floats, direction: Direction) -> Floats:
+    """Return W x + b of the layer below's states (S, F): (S, GH)."""
+    table: Floats = below @ direction.inputs
+    table += direction.bias
+    return table
+
+
+def _directions(config: NetworkConfig) -> list[bool]:
+    return [False, True] if config.bidirectional else [False]
+
+
+def _linear(weights: Mapping[str, npt.NDArray[np.floating]], name: str) -> tuple[Floats, Floats]:
+    w = np.ascontiguousarray(np.asarray(weights[f"{name}.weight"], np.float32).T)
+    return w, np.asarray(weights[f"{name}.bias"], np.float32)
+
+
+def weight_names(config: NetworkConfig, layer: int, *, reverse: bool) -> dict[str, str]:
+    """Return PyTorch's names of one direction's arrays, by part."""
+    end = f"_l{layer}_reverse" if reverse else f"_l{layer}"
+    parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return {part: f"{config.cell}.{part}{end}" for part in parts}
+
+
+def _direction(
+    config: NetworkConfig,
+    weights: Mapping[str, npt.NDArray[np.floating]],
+    layer: int,
+    *,
+    reverse: bool,
+) -> Direction:
+    names = weight_names(config, layer, reverse=reverse)
+    w, u, b_x, b_h = (np.asarray(weights[name], np.float32) for name in names.values())
+    hidden_bias = None
+    if config.cell == "gru":
+        units = config.hidden_size
+        hidden_bias = b_h[2 * units :].copy()
+        bias = b_x.copy()
+        bias[: 2 * units] += b_h[: 2 * units]
+    else:
+        bias = b_x + b_h
+    if config.cell == "lstm":
+        w, u, bias = fold(w), fold(u), fold(bias)
+    return Direction(
+        inputs=np.ascontiguousarray(w.T), bias=bias, recurrent=np.ascontiguousarray(u.T),
+        hidden_bias=hidden_bias, reverse=reverse,
+    )  # fmt: skip
+
+
+def weight_shapes(
+    config: NetworkConfig, *, n_words: int, n_outputs: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every array a bundle of this config must hold."""
+    width = config.embedding_size + (config.vector_size if config.vectors != "none" else 0)
+    rows = _GATES[config.cell] * config.hidden_size
+    shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (n_words, config.embedding_size)}
+    out = config.hidden_size * len(_directions(config))
+    for layer in range(config.num_layers):
+        for reverse in _directions(config):
+            names = weight_names(config, layer, reverse=reverse)
+            shapes[names["weight_ih"]] = (rows, out if layer else width)
+            shapes[names["weight_hh"]] = (rows, config.hidden_size)
+            shapes[names["bias_ih"]] = shapes[names["bias_hh"]] = (rows,)
+    pooled = out * (2 if config.pooling == "mean_max" else 1)
+    if config.head_size:
+        shapes["dense.weight"], shapes["dense.bias"] = (
+            (config.head_size, pooled),
+            (config.head_size,),
+        )
+        pooled = config.head_size
+    shapes["output.weight"], shapes["output.bias"] = (n_outputs, pooled), (n_outputs,)
+    return shapes

@@ -1,0 +1,6 @@
+"""Whole files scored in a stream.
+
+Takes     a `Predictor` and a file of rows.
+Gives     the same rows with label and probabilities added, in bounded memory, resumable.
+Knows     nothing of training or of terminals.
+"""

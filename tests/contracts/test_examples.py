@@ -1,0 +1,46 @@
+"""The examples run: every cell of a notebook, in order, in one fresh interpreter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tidegate.cli import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_and_says_what_it_said(path: Path, tmp_path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    written = [cell for cell in cells if cell["cell_type"] == "code"]
+    script = tmp_path / "cells.py"
+    marks = [f"print('cell', {k})\n" + "".join(cell["source"]) for k, cell in enumerate(written)]
+    script.write_text("\n\n".join(marks), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for k, cell in enumerate(written):
+        assert cell["outputs"], f"code cell {k} is stored without what it prints"
+        said = done.stdout.split(f"cell {k}\n")[1].split("\ncell ")[0].splitlines()
+        stored = "".join(cell["outputs"][0]["text"]).splitlines()
+        assert len(said) == len(stored)
+    assert "residual: 0.0" in done.stdout
+    assert "c: token 1 [ 0.6708 -0.3808], token 2 [0.2338 0.0945]" in done.stdout
+
+
+def test_the_demo_trains_predicts_walks_and_writes_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "-o", str(tmp_path / "model")]) == 0
+    said = capsys.readouterr().out
+    assert "1 (0." in said and "people still inside" in said
+    assert "4  Decide what to output." in said
+    assert (tmp_path / "model" / "report.html").exists()
+    assert (tmp_path / "model-walk.html").stat().st_size < 1_000_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model-walk.html"]

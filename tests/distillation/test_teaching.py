@@ -1,0 +1,306 @@
+"""A pretrained encoder as a teacher: a tiny random one, taught, killed, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_lessons import rows
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from conftest import WORDS
+from tidegate.cli import main
+from tidegate.config import Config, preset
+from tidegate.distillation.encoders.encoder import Encoder
+from tidegate.distillation.encoders.finetune import answer, finetune, fingerprint
+from tidegate.distillation.encoders.teacher import EncoderTeacher
+from tidegate.engine.predictor import Predictor
+from tidegate.errors import ConfigError
+from tidegate.estimator import TidegateClassifier
+from tidegate.training.checkpoint import Arrays, Workspace
+from tidegate.training.train import train
+
+SMALL = {
+    "vectors": "none", "embedding_size": 6, "hidden_size": 4, "epochs": 1, "augment": 2,
+    "teacher_models": 1, "teacher_folds": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of one layer and 16 units, untrained, in the form that hubs have them."""
+    folder = tmp_path_factory.mktemp("encoder")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*special, *WORDS, *map(str, range(10))]
+    tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
+        sep_token="[SEP]", mask_token="[MASK]",
+    ).save_pretrained(folder)  # fmt: skip
+    torch.manual_seed(0)
+    shape = BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=80,
+    )  # fmt: skip
+    BertModel(shape).save_pretrained(folder)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n", encoding="utf-8")
+    return folder
+
+
+def config_of(kind: str, encoder: Path) -> Config:
+    labels = ("x", "y") if kind == "multilabel" else ("target",)
+    return preset("best", n_label_columns=len(labels)).with_settings(
+        label=labels, teacher=str(encoder), **SMALL
+    )
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_an_encoder_teaches_every_kind_of_label(kind: str, encoder: Path) -> None:
+    data = rows(160, kind)
+    config = config_of(kind, encoder)
+    learned, held = np.arange(120), np.arange(120, 160)
+    trained = train(data, config, rows=(learned, held))
+    assert trained.teacher is not None
+    assert trained.teacher.facts["licence"] == "apache-2.0"
+    found = trained.teacher.predict_proba(data.texts[:7])
+    assert found.shape == (7, len(data.labels))
+    if kind != "multilabel":
+        assert found.sum(axis=1) == pytest.approx(np.ones(7))
+    again = train(data, config, rows=(learned, held))
+    one, other = (Predictor(t.bundle).predict_proba(data.texts) for t in (trained, again))
+    assert one.tobytes() == other.tobytes()
+
+
+def test_fine_tuning_learns(encoder: Path) -> None:
+    data = rows(1200)
+    network = Encoder(str(encoder), n_outputs=1, seed=0)
+    shares = np.eye(2, dtype=np.float32)[data.targets]
+    before = answer(network, data.texts, kind="binary", precision="float32")
+    for k in range(4):
+        finetune(network, data.texts, shares, kind="binary", seed=k, precision="float32")
+    after = answer(network, data.texts, kind="binary", precision="float32")
+
+    def loss(p: np.ndarray) -> float:
+        return float(-np.log(p[np.arange(len(p)), data.targets]).mean())
+
+    assert loss(after) < loss(before) - 0.02
+
+
+def test_answers_depend_on_no_batch_mates(encoder: Path) -> None:
+    network = Encoder(str(encoder), n_outputs=3, seed=0)
+    texts = ["fire", "", "flood near the river " * 40, "fire \ud800 \x00 🔥", *rows(40).texts]
+    together = answer(network, texts, kind="multiclass", precision="float32")
+    alone = [answer(network, [t], kind="multiclass", precision="float32")[0] for t in texts]
+    assert np.abs(together - np.array(alone)).max() < 1e-6
+
+
+def test_a_stopped_fine_tuning_ends_with_the_same_weights(encoder: Path, tmp_path: Path) -> None:
+    data = rows(200)
+    shares = np.eye(2, dtype=np.float32)[data.targets]
+
+    def run(folder: Path, stop_after: int | None = None) -> dict[str, torch.Tensor]:
+        network = Encoder(str(encoder), n_outputs=1, seed=0)
+        workspace = Workspace(folder, key="k", resume=True)
+        keep = workspace.keep
+
+        def stopping(name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
+            keep(name, arrays, facts)
+            if facts["step"] == stop_after:
+                raise KeyboardInterrupt
+
+        workspace.keep = stopping  # type: ignore[method-assign, assignment]
+        finetune(
+            network, data.texts, shares, kind="binary", seed=3, precision="float32",
+            workspace=workspace, save_every_s=0.0,
+        )  # fmt: skip
+        return dict(network.named_parameters())
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", stop_after=5)
+    resumed = run(tmp_path / "stopped")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_no_encoder_learns_from_what_it_labels(encoder: Path) -> None:
+    """Labels of one fold, turned round, change every encoder but the one that labels that fold."""
+    data, folds = rows(120), np.arange(120) % 3
+    training = config_of("binary", encoder).with_settings(teacher_folds=3).training
+    turned = replace(data, targets=np.where(folds == 1, 1 - data.targets, data.targets))
+    taught = []
+    for own in (data, turned):
+        teacher = EncoderTeacher.of(own, training)
+        teacher.learn(own, folds, training)
+        taught.append(teacher)
+    same = [
+        fingerprint(one) == fingerprint(other)
+        for one, other in zip(taught[0].encoders, taught[1].encoders, strict=True)
+    ]
+    assert same == [False, True, False]
+    teacher, texts = taught[0], ["fire", "a quiet day", "flood here"]
+    found = teacher.label(texts, np.array([1, -1, 2]))
+    alone = [answer(e, texts, kind="binary", precision=teacher.precision) for e in teacher.encoders]
+    assert found[0] == pytest.approx(alone[1][0], abs=1e-6)
+    assert found[1] == pytest.approx(np.mean(alone, axis=0)[1], abs=1e-6)
+    assert found[2] == pytest.approx(alone[2][2], abs=1e-6)
+    assert teacher.facts["parameters"] == 3 * teacher.encoders[0].n_parameters
+
+
+def test_one_encoder_may_teach_alone(encoder: Path) -> None:
+    data = rows(60)
+    config = config_of("binary", encoder).with_settings(cross_fit=False, blend_share=0.0)
+    trained = train(data, config, rows=(np.arange(40), np.arange(40, 60)))
+    assert trained.teacher is not None
+    assert trained.teacher.facts["encoders"] == 1
+
+
+def write_rows(path: Path) -> Path:
+    data = rows(400)
+    lines = [f"{text},{y}" for text, y in zip(data.texts, data.targets, strict=True)]
+    path.write_text("\n".join(["text,target", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def words_of(data: Path, model: Path, encoder: Path) -> list[str]:
+    settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    return ["train", str(data), "-o", str(model), f"--teacher={encoder}", *settings]
+
+
+def test_killed_and_resumed_training_gives_the_same_bundle(encoder: Path, tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "rows.csv")
+    assert main(words_of(data, tmp_path / "whole", encoder)) == 0
+    command = [sys.executable, "-m", "tidegate", *words_of(data, tmp_path / "killed", encoder)]
+    work = tmp_path / ".killed.teacher"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    while not (work / "encoder-2-of-2.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed").exists()
+    done = subprocess.run([*command, "--resume"], capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not work.exists()
+    for name in ("weights.safetensors", "vocabulary.json", "report.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    card = (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
+    assert "licence: apache-2.0" in card
+    rivals = [
+        r["name"] for r in json.loads((tmp_path / "whole" / "report.json").read_text())["rivals"]
+    ]
+    assert rivals[1] == "the same network, no teacher"
+    assert rivals[2].startswith("teacher: ")
+
+
+def test_work_of_other_settings_is_not_gone_on_with(
+    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / ".model.teacher"
+    Workspace(work, key="another", resume=False)
+    words = words_of(write_rows(tmp_path / "rows.csv"), tmp_path / "model", encoder)
+    assert main([*words, "--resume"]) == 2
+    assert "holds the work of other data or settings" in capsys.readouterr().err
+    assert main(words) == 0
+
+
+def test_unlabelled_texts_are_learned_from(encoder: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more.csv"
+    more.write_text("text\n" + "storm over the sea\n" * 3 + "\n", encoding="utf-8")
+    data, split = rows(120), (np.arange(90), np.arange(90, 120))
+    config = config_of("binary", encoder)
+    with_more = train(data, config.with_settings(unlabelled=str(more)), rows=split)
+    without = train(data, config, rows=split)
+    assert any(
+        not np.array_equal(with_more.bundle.weights[k], without.bundle.weights[k])
+        for k in without.bundle.weights
+    )
+
+
+def test_unlabelled_texts_that_are_rows_are_left_out(encoder: Path, tmp_path: Path) -> None:
+    """A file that holds the held-back rows too teaches nothing of them."""
+    data, split = rows(120), (np.arange(90), np.arange(90, 120))
+    more = tmp_path / "more.csv"
+    more.write_text("text\n" + "\n".join(t.upper() for t in data.texts) + "\n", encoding="utf-8")
+    config = config_of("binary", encoder)
+    stages: list[str] = []
+    with_more = train(
+        data, config.with_settings(unlabelled=str(more)), rows=split, on_stage=stages.append
+    )
+    assert stages[0] == "unlabelled: 120 of 120 left out: rows' own"
+    without = train(data, config, rows=split)
+    assert all(
+        np.array_equal(with_more.bundle.weights[k], without.bundle.weights[k])
+        for k in without.bundle.weights
+    )
+
+
+def test_a_network_that_reads_padding_has_no_teacher(encoder: Path) -> None:
+    config = preset("lesson").with_settings(teacher=str(encoder))
+    with pytest.raises(ConfigError, match="padded_last"):
+        train(rows(60), config)
+
+
+def test_the_estimator_takes_a_teacher(encoder: Path) -> None:
+    data = rows(80)
+    clf = TidegateClassifier(teacher=str(encoder), settings=SMALL).fit(data.texts, data.targets)
+    assert clf.bundle_.config.training.teacher == str(encoder)
+    assert clf.predict_proba(["fire"]).shape == (1, 2)
+
+
+def broken(encoder: Path, folder: Path, *, without: str, instead: str = "") -> Path:
+    for path in encoder.iterdir():
+        if path.name != without:
+            (folder / path.name).write_bytes(path.read_bytes())
+    if instead:
+        (folder / instead).write_bytes(b"\x80\x04")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("without", "instead", "said"),
+    [
+        ("config.json", "", "holds no config.json"),
+        ("model.safetensors", "", "holds no *.safetensors"),
+        ("model.safetensors", "pytorch_model.bin", "pickled weights (pytorch_model.bin)"),
+        ("tokenizer.json", "", "has no fast tokenizer"),
+    ],
+)
+def test_a_folder_that_cannot_teach_is_refused(
+    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    without: str, instead: str, said: str,
+) -> None:  # fmt: skip
+    (tmp_path / "broken").mkdir()
+    folder = broken(encoder, tmp_path / "broken", without=without, instead=instead)
+    words = words_of(write_rows(tmp_path / "rows.csv"), tmp_path / "model", folder)
+    assert main(words) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert said in error
+    assert not (tmp_path / "model").exists()
+    assert not (tmp_path / ".model.teacher").exists()
+
+
+@pytest.mark.parametrize("name", ["no/such-model-here", "/no/such/folder", "./nothing"])
+def test_a_teacher_that_is_nowhere_is_one_line(name: str, tmp_path: Path) -> None:
+    words = words_of(write_rows(tmp_path / "rows.csv"), tmp_path / "model", Path("x"))
+    words = [w if not w.startswith("--teacher") else f"--teacher={name}" for w in words]
+    done = subprocess.run(
+        [sys.executable, "-m", "tidegate", *words], capture_output=True, text=True, check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("tidegate: teacher: ")
+    assert "network" in last or "no folder" in last

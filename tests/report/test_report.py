@@ -1,0 +1,139 @@
+"""The report, the model card, and cross-validation: figures from rows no model has seen."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_training import made_up, small
+
+from tidegate.config import DataConfig
+from tidegate.data.dataset import from_lists, grouped_folds, normalise, split
+from tidegate.engine.bundle import Bundle
+from tidegate.errors import ConfigError
+from tidegate.report.card import model_card, with_report
+from tidegate.report.page import report_page
+from tidegate.training.cross_validation import cross_validate, lines
+from tidegate.training.prepare import prepare
+from tidegate.training.score import Scored, score
+from tidegate.training.train import train
+
+NASTY = '<script>alert("x")</script> & \u202eright to left\u202c 👩‍🚒'
+
+
+def scored(kind: str = "binary") -> Scored:
+    data = made_up(kind)
+    nasty = replace(data, texts=tuple(f"{text} {NASTY}{i}" for i, text in enumerate(data.texts)))
+    found = score(train(nasty, small(epochs=2)))
+    validation = cross_validate(nasty, small(epochs=1), folds=2)
+    return replace(found, cross_validation=validation)
+
+
+@pytest.fixture(scope="module", params=["binary", "multiclass", "multilabel"])
+def any_scored(request: pytest.FixtureRequest) -> Scored:
+    return scored(request.param)
+
+
+def test_messages_never_reach_the_page_unescaped(any_scored: Scored) -> None:
+    page = report_page(any_scored, title="<b>model</b>")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>model" not in page
+
+
+def test_the_page_is_alone_and_small(any_scored: Scored) -> None:
+    page = report_page(any_scored, title="model")
+    assert not re.search(r"(src|href|url|@import)\s*[=(]", page)
+    assert len(page.encode()) < 300_000
+    assert page.count("<svg") == page.count("as a table")
+
+
+def test_a_bundle_carries_its_report(any_scored: Scored, tmp_path: Path) -> None:
+    bundle = with_report(any_scored, title="model")
+    assert bundle.extra_files == with_report(any_scored, title="model").extra_files
+    loaded = Bundle.load(bundle.save(tmp_path / "model"))
+    report = json.loads(loaded.extra_files["report.json"])
+    assert report["model"]["scores"] == any_scored.report.to_dict()["scores"]
+    assert [rival["name"] for rival in report["rivals"]] == [r.name for r in any_scored.rivals]
+    assert NASTY not in loaded.extra_files["report.json"].decode()
+    assert loaded.metrics["scores"] == report["model"]["scores"]
+
+
+def test_the_cards_head_is_metadata(any_scored: Scored) -> None:
+    card = model_card(any_scored, title="model")
+    head = json.loads(card.split("---\n")[1])
+    (result,) = head["model-index"][0]["results"]
+    accuracy = next(m["value"] for m in result["metrics"] if m["type"] == "accuracy")
+    assert accuracy == round(any_scored.report.scores["accuracy"].value, 4)
+    assert f"{any_scored.report.scores['accuracy'].value:.3f}" in card
+
+
+def test_cross_validation_scores_every_row_and_names_the_doubtful() -> None:
+    data = made_up()
+    wrong = data.targets.copy()
+    wrong[7] = 1 - wrong[7]
+    found = cross_validate(replace(data, targets=wrong), small(), folds=4)
+    assert found["model"]["n_rows"] == len(data)
+    assert found["model"]["scores"]["accuracy"]["value"] > 0.8
+    assert 8 in [row["row"] for row in found["doubtful"]]
+    assert "ahead by" in lines(found)[-1]
+    with pytest.raises(ConfigError, match="cv: found 1; give 2 or more folds"):
+        cross_validate(data, small(), folds=1)
+
+
+def test_a_planted_repeat_never_stands_on_both_sides() -> None:
+    # Labels are noise here, and each message comes twice in disguise: only a leak could be right.
+    rng = np.random.default_rng(4)
+    texts = ["".join(rng.choice(list("abcdefgh"), 12)) for _ in range(200)]
+    labels = rng.integers(0, 2, 200)
+    disguised = [f"@someone {text.upper()}!!! https://t.co/{i}" for i, text in enumerate(texts)]
+    data = from_lists(texts + disguised, np.concatenate([labels, labels]))
+    folds = grouped_folds(data, [0.25] * 4, seed=0)
+    assert (folds[:200] == folds[200:]).all()
+    learned, held = split(data, DataConfig())
+    seen = {normalise(data.texts[i]) for i in learned}
+    assert not seen & {normalise(data.texts[i]) for i in held}
+    found = cross_validate(data, small(epochs=4), folds=4)
+    assert found["model"]["scores"]["accuracy"]["value"] < 0.62
+
+
+def test_a_word_of_the_held_back_rows_teaches_nothing() -> None:
+    data = made_up()
+    rows = split(data, DataConfig())
+    marked = list(data.texts)
+    for i in rows[1]:
+        marked[i] += f" secret{data.targets[i]}"
+    prepared = prepare(replace(data, texts=tuple(marked)), small(), train=rows[0], test=rows[1])
+    assert not [t for t in prepared.encoder.vocabulary.tokens if t.startswith("secret")]
+    without = score(train(data, small(epochs=3), rows=rows))
+    planted = score(train(replace(data, texts=tuple(marked)), small(epochs=3), rows=rows))
+    for name, array in without.bundle.weights.items():
+        assert (array == planted.bundle.weights[name]).all(), name
+
+
+def test_thresholds_never_see_the_held_back_rows() -> None:
+    data = made_up()
+    rows = split(data, DataConfig())
+    flipped = data.targets.copy()
+    flipped[rows[1]] = 1 - flipped[rows[1]]
+    config = small(epochs=3, threshold="f1", calibrate=True)
+    one = train(data, config, rows=rows).bundle
+    other = train(replace(data, targets=flipped), config, rows=rows).bundle
+    assert (one.thresholds, one.temperature) == (other.thresholds, other.temperature)
+
+
+def test_the_page_opens_in_a_browser_without_the_network(browser: object, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(report_page(scored(), title="model"), encoding="utf-8")
+    page = browser.new_page()  # type: ignore[attr-defined]
+    requests: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: faults.append(message.text))
+    page.goto(path.as_uri())
+    assert requests == [path.as_uri()]
+    assert faults == []
+    assert page.locator("h1").inner_text() == "model"
+    assert page.locator("figure svg").count() >= 5
