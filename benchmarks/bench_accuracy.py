@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_file import DATA, write
-from tidegate.config import preset
-from tidegate.data.dataset import Dataset, grouped_folds, read_dataset
+from tidegate.data.dataset import Dataset, read_dataset
+from tidegate.data.splits import grouped_folds
+from tidegate.distillation.student import train_as_configured
 from tidegate.engine.predictor import Predictor
 from tidegate.evaluation.scores import compare, evaluate
+from tidegate.presets import preset
 from tidegate.training.baseline import Baseline
-from tidegate.training.train import train
 
 FOLDS = 5
 BASELINES = {"TF-IDF words + LR": False, "TF-IDF words and characters + LR": True}
@@ -53,7 +54,7 @@ def one_seed(data: Dataset, seed: int, presets: list[str]) -> dict[str, Any]:
         config = preset(name).with_settings(seed=seed)
 
         def fit(rows: Any) -> Predictor:
-            return Predictor(train(data, config, rows=(rows, rows[:0])).bundle)
+            return Predictor(train_as_configured(data, config, rows=(rows, rows[:0])).bundle)
 
         return fit
 

@@ -34,15 +34,16 @@ import numpy as np
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.results_file import DATA, write
-from tidegate.config import preset
-from tidegate.data.dataset import Dataset, read_dataset, split
+from tidegate.data.dataset import Dataset, read_dataset
+from tidegate.data.splits import split
+from tidegate.distillation.student import train_as_configured
 from tidegate.engine.blas import one_thread
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.network import weight_shapes
 from tidegate.engine.predictor import Predictor
 from tidegate.exporting.export import export_onnx
+from tidegate.presets import preset
 from tidegate.training.baseline import Baseline
-from tidegate.training.train import train
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -70,7 +71,7 @@ def learn(data: Dataset, rows: Any, folder: Path) -> dict[str, float]:
         model.save_model(str(folder / "fasttext.bin"))
 
     def fit_preset(name: str) -> None:
-        train(data, preset(name), rows=rows).bundle.save(folder / name)
+        train_as_configured(data, preset(name), rows=rows).bundle.save(folder / name)
 
     kept = folder / "seconds.json"
     seconds = json.loads(kept.read_text()) if kept.exists() else {}

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_file import DATA, write
-from tidegate.config import DataConfig, preset
-from tidegate.data.dataset import Dataset, grouped_folds, read_dataset
+from tidegate.config import DataConfig
+from tidegate.data.dataset import Dataset, read_dataset
+from tidegate.data.splits import grouped_folds
+from tidegate.distillation.student import train_as_configured
 from tidegate.engine.predictor import Predictor
-from tidegate.evaluation.calibration import choose_threshold
 from tidegate.evaluation.scores import evaluate
+from tidegate.evaluation.thresholds import choose_threshold
+from tidegate.presets import preset
 from tidegate.training.baseline import Baseline
-from tidegate.training.train import train
 
 
 def macro_f1(data: Dataset, probabilities: Any, threshold: Any) -> float:
@@ -44,7 +46,7 @@ def main() -> None:
     config = preset("multilabel").with_settings(label=labels, threshold="half")
 
     def ours(rows: Any) -> Any:
-        return Predictor(train(data, config, rows=(rows, rows[:0])).bundle)
+        return Predictor(train_as_configured(data, config, rows=(rows, rows[:0])).bundle)
 
     def theirs(rows: Any) -> Any:
         model = Baseline("multilabel", len(labels))

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_file import DATA, write
-from tidegate.config import preset
-from tidegate.data.dataset import read_dataset, split
+from tidegate.data.dataset import read_dataset
+from tidegate.data.splits import split
 from tidegate.engine.predictor import Predictor
 from tidegate.engine.vectors import WordVectors
+from tidegate.presets import preset
 from tidegate.training import prepare
 from tidegate.training.pretrained import Pretrained, load_pretrained
 from tidegate.training.train import Trained, train

@@ -23,18 +23,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results_file import DATA, write
-from tidegate.config import Config, preset
-from tidegate.data.dataset import Dataset, grouped_folds, read_dataset, read_texts
+from tidegate.config import Config
+from tidegate.data.dataset import Dataset, read_dataset, read_texts
+from tidegate.data.splits import grouped_folds
 from tidegate.distillation.encoders.teacher import EncoderTeacher
-from tidegate.distillation.labelling import School
-from tidegate.distillation.lessons import Lessons
+from tidegate.distillation.labelling import SoftLabeller
+from tidegate.distillation.student import learn_member
 from tidegate.engine.predictor import Predictor
 from tidegate.evaluation.scores import compare, evaluate
+from tidegate.presets import preset
 from tidegate.training.baseline import Baseline
 from tidegate.training.cost import cost
 from tidegate.training.prepare import prepare
+from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
-from tidegate.training.train import learn_member, train, trained_on
+from tidegate.training.train import train, trained_on
 
 FOLDS = 5
 BASELINE, DEFAULT, STUDENT = "TF-IDF words and characters + LR", "default", "student"
@@ -51,30 +54,31 @@ def minilm() -> str:
     return str(Path(spec.origin).parent / "model")
 
 
-def lesson_of(
+def labels_of(
     own: Dataset, texts: list[str], options: argparse.Namespace, *, fold: int
 ) -> dict[str, Any]:
-    """Return what a fold's teacher teaches, says of held-back texts, costs, and took in seconds."""
+    """Return a fold's soft labels, its teacher's word on held-out texts, and their cost."""
     place = Path(options.keep) / f"fold-{fold}.npz" if options.keep else None
     if place is not None and place.exists():
         with np.load(place) as kept:
             return dict(kept)
     config, started = taught_config(options), time.perf_counter()
     with torch_threads(config.training.threads):
-        school = School(
+        labeller = SoftLabeller(
             own, config, avoided=(), unlabelled=(), folder=None, resume=False, say=print
         )
-        lessons = school.lessons(partial(learn_member, work=None))
+        labelled = labeller.label(partial(learn_member, work=None))
+    labels = labelled.soft_labels
     found: dict[str, Any] = {
-        "texts": np.array([text.encode() for text in lessons.texts], object).astype("S"),
-        "targets": lessons.targets, "seconds": time.perf_counter() - started,
+        "texts": np.array([text.encode() for text in labels.texts], object).astype("S"),
+        "targets": labels.targets, "seconds": time.perf_counter() - started,
     }  # fmt: skip
     with torch_threads(0):
-        found["said"] = lessons.teacher.predict_proba(texts)
+        found["said"] = labelled.teacher.predict_proba(texts)
         if options.unlabelled:
-            found["more"] = lessons.teacher.predict_proba(others(options))
-    assert school.encoder is not None
-    first = school.encoder.encoders[0]
+            found["more"] = labelled.teacher.predict_proba(others(options))
+    assert labeller.encoder is not None
+    first = labeller.encoder.encoders[0]
     alone = EncoderTeacher([first], kind=own.kind)
     with torch_threads(1):
         one = cost(alone.predict_proba, texts, parameters=first.n_parameters,
@@ -110,35 +114,35 @@ def one_fold(
     plain = preset("default").with_settings(seed=options.seed)
     default = Predictor(train(data, plain, rows=(learn, nothing)).bundle)
     found[DEFAULT] = default.predict_proba(texts)
-    lesson = lesson_of(own, texts, options, fold=fold)
-    given = [text.decode() for text in lesson["texts"].tolist()]
+    soft = labels_of(own, texts, options, fold=fold)
+    given = [text.decode() for text in soft["texts"].tolist()]
     config = taught_config(options)
 
     def student(more: list[str], said: Any) -> Predictor:
-        lessons = Lessons(
-            texts=(*given, *more), teacher=None,  # type: ignore[arg-type]
-            targets=np.concatenate([lesson["targets"], said.astype(np.float32)]),
+        labels = SoftLabels(
+            texts=(*given, *more),
+            targets=np.concatenate([soft["targets"], said.astype(np.float32)]),
         )  # fmt: skip
         with torch_threads(config.training.threads):
             prepared = prepare(data, config, train=learn, test=nothing)
-            return Predictor(trained_on(prepared, nothing, lessons=lessons).bundle)
+            return Predictor(trained_on(prepared, nothing, soft_labels=labels).bundle)
 
     started = time.perf_counter()
-    taught = student([], lesson["said"][:0])
-    seconds = float(lesson["seconds"]) + time.perf_counter() - started
+    taught = student([], soft["said"][:0])
+    seconds = float(soft["seconds"]) + time.perf_counter() - started
     found[STUDENT] = taught.predict_proba(texts)
-    found[TEACHER] = lesson["said"]
-    found[SEEN] = student(texts, lesson["said"]).predict_proba(texts)
+    found[TEACHER] = soft["said"]
+    found[SEEN] = student(texts, soft["said"]).predict_proba(texts)
     if options.unlabelled:
-        found[MORE] = student(others(options), lesson["more"]).predict_proba(texts)
+        found[MORE] = student(others(options), soft["more"]).predict_proba(texts)
     with torch_threads(1):
         costs = {
             name: cost(p.predict_proba, data.texts, parameters=p.bundle.n_parameters,
                        size_bytes=p.bundle.size_bytes)
             for name, p in ((DEFAULT, default), (STUDENT, taught))
         }  # fmt: skip
-    rates = {name: c.messages_per_s for name, c in costs.items()} | {ONE: float(lesson["rate"])}
-    sizes = {name: c.size_bytes for name, c in costs.items()} | {ONE: int(lesson["bytes"])}
+    rates = {name: c.messages_per_s for name, c in costs.items()} | {ONE: float(soft["rate"])}
+    sizes = {name: c.size_bytes for name, c in costs.items()} | {ONE: int(soft["bytes"])}
     return {"probabilities": found, "seconds": seconds, "rates": rates, "bytes": sizes}
 
 

@@ -18,9 +18,11 @@ import numpy as np
 from benchmarks.bench_multilabel import macro_f1
 from benchmarks.bench_teacher import minilm
 from benchmarks.results_file import DATA, write
-from tidegate.config import DataConfig, preset
+from tidegate.config import DataConfig
 from tidegate.data.dataset import read_dataset
+from tidegate.distillation.student import train_student
 from tidegate.engine.predictor import Predictor
+from tidegate.presets import preset
 from tidegate.training.train import train
 
 
@@ -43,7 +45,12 @@ def main() -> None:
             label=labels, seed=options.seed, teacher=taught
         )
         started = time.perf_counter()
-        trained = train(data, config, rows=(rows, rows[:0]), on_stage=print)
+        split, found_teacher = (rows, rows[:0]), None
+        if taught == "none":
+            trained = train(data, config, rows=split)
+        else:
+            distilled = train_student(data, config, rows=split, on_stage=print)
+            trained, found_teacher = distilled.trained, distilled.teacher
         seconds = time.perf_counter() - started
         thresholds = np.array(trained.bundle.thresholds)
         found = Predictor(trained.bundle).predict_proba(test.texts)
@@ -51,8 +58,8 @@ def main() -> None:
             "macro_f1_chosen_thresholds": macro_f1(test, found, thresholds),
             "macro_f1_at_half": macro_f1(test, found, 0.5), "train_s": seconds,
         }  # fmt: skip
-        if trained.teacher is not None:
-            said = trained.teacher.predict_proba(test.texts)
+        if found_teacher is not None:
+            said = found_teacher.predict_proba(test.texts)
             scores["teacher_macro_f1_at_half"] = macro_f1(test, said, 0.5)
         print(name, scores, flush=True)
     command = "python -m benchmarks.bench_teacher_multilabel"

@@ -23,8 +23,8 @@ def once(data: str, name: str) -> dict[str, float]:
     """Return seconds and peak megabytes of one training, in this fresh process."""
     import torch
 
-    from tidegate.config import preset
     from tidegate.data.dataset import read_dataset
+    from tidegate.presets import preset
     from tidegate.training.train import train
 
     torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])  # imports torch's compiler, lazily

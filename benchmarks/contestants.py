@@ -54,7 +54,8 @@ def lesson_in_torch(folder: Path) -> Answer:
     from benchmarks.torch_answer import network_of
     from tidegate.engine.batches import pad
     from tidegate.engine.bundle import Bundle
-    from tidegate.text.vocabulary import Encoder, Vocabulary
+    from tidegate.text.encoder import Encoder
+    from tidegate.text.vocabulary import Vocabulary
 
     torch.set_num_threads(1)
     bundle = Bundle.load(folder / "lesson")

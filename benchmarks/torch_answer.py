@@ -9,7 +9,8 @@ import torch
 from tidegate.engine.batches import pad
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import to_probabilities
-from tidegate.text.vocabulary import Encoder, Vocabulary
+from tidegate.text.encoder import Encoder
+from tidegate.text.vocabulary import Vocabulary
 from tidegate.training.model import MessageNet
 
 

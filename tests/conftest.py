@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tidegate.config import Config, preset
+from tidegate.config import Config
+from tidegate.data.dataset import Dataset, from_lists
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.network import weight_shapes
+from tidegate.presets import preset
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -35,6 +37,18 @@ WORDS = [
     "lost", "crash", "road", "bus", "people", "safe", "now", "!", "coffee",
 ]
 # fmt: on
+HOSTILE = {
+    "nothing": "",
+    "white space": " \n\t ",
+    "emoji": "🔥🔥👩‍👩‍👧🇫🇷",
+    "markup": "<script>alert(1)</script> \"quoted\" 'fire' </script><!--",
+    "NUL": "fire\x00flood \x1b[31mred",
+    "surrogate": "fire \ud800 flood",
+    "right to left": "حريق في المنزل fire \u202eevil",
+    "2,000 tokens": " ".join(WORDS[k % len(WORDS)] for k in range(2000)),
+    "100,000 characters": "fire " * 20_000,
+    "one word": "x" * 100_000,
+}
 
 
 def tiny_bundle(seed: int = 0, kind: str = "binary", **settings: object) -> Bundle:
@@ -57,6 +71,47 @@ def tiny_bundle(seed: int = 0, kind: str = "binary", **settings: object) -> Bund
     return Bundle(
         config=config, kind=kind, labels=labels, tokens=tokens, sequence_length=length,
         weights=weights,
+    )  # fmt: skip
+
+
+def made_up(kind: str = "binary", n: int = 240) -> Dataset:
+    """Return messages whose label is the presence of some words."""
+    rng = np.random.default_rng(5)
+    words = [rng.choice(WORDS, size=rng.integers(2, 9)).tolist() for _ in range(n)]
+    texts = [" ".join(w) for w in words]
+    marks = np.array([[m in w for m in ("fire", "flood", "storm")] for w in words], dtype=int)
+    if kind == "multilabel":
+        return from_lists(texts, marks, labels=("fire", "flood", "storm"))
+    if kind == "multiclass":
+        return from_lists(texts, ["none" if not m.any() else "fbs"[int(m.argmax())] for m in marks])
+    return from_lists(texts, marks.any(axis=1).astype(int))
+
+
+def small(**settings: object) -> Config:
+    return preset("default").with_settings(
+        **{
+            "vectors": "none", "embedding_size": 8, "hidden_size": 6, "epochs": 14, "min_count": 1,
+            "batch_size": 16, "learning_rate": 0.02, "word_dropout": 0, "channel_dropout": 0,
+            "dropout": 0, **settings,
+        }
+    )  # fmt: skip
+
+
+def rows(n: int, kind: str = "binary") -> Dataset:
+    """Return n short messages; those that name a disaster carry the label."""
+    rng = np.random.default_rng(5)
+    texts = [" ".join(rng.choice(WORDS, size=6)) + f" {k}" for k in range(n)]
+    shocking = np.array([any(w in t for w in ("fire", "flood", "storm", "crash")) for t in texts])
+    urgent = np.array(["help" in t or "please" in t for t in texts])
+    targets = {
+        "binary": shocking.astype(np.int64),
+        "multiclass": shocking + 2 * urgent * ~shocking,
+        "multilabel": np.stack([shocking, urgent], axis=1).astype(np.int64),
+    }[kind]
+    labels = {"binary": ("0", "1"), "multiclass": ("a", "b", "c"), "multilabel": ("x", "y")}[kind]
+    return Dataset(
+        texts=tuple(texts), targets=targets, labels=labels, kind=kind,
+        rows=tuple(range(1, n + 1)), source="memory",
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 import pytest
 
-from tidegate.config import PRESETS, Config, DataConfig, all_settings, field_names, preset
+from tidegate.config import Config, DataConfig, all_settings, field_names
 from tidegate.errors import ConfigError
+from tidegate.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -9,8 +10,11 @@ def test_presets_survive_a_round_trip(name: str) -> None:
     assert Config.from_dict(preset(name).to_dict()) == preset(name)
 
 
+SECTIONS = ("data", "text", "network", "training", "distillation")
+
+
 def test_a_field_name_occurs_in_one_section_only() -> None:
-    names = [n for s in ("data", "text", "network", "training") for n in field_names(s)]
+    names = [n for s in SECTIONS for n in field_names(s)]
     assert len(names) == len(set(names)) == len(all_settings())
 
 

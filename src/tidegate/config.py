@@ -2,7 +2,7 @@
 
 Takes names and values from people, gives a checked `Config`. Knows nothing of files or torch.
 
-A preset is a `Config`, never a code path: whatever differs between two presets is a field here.
+The presets are in `presets`.
 Each field is declared on one line with its meaning and unit, from which the command line makes its
 flags (`hidden_size` → `--hidden-size`) and the bundle's manifest its keys.
 """
@@ -14,10 +14,11 @@ import math
 import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tidegate.errors import ConfigError
 
+Kind = Literal["binary", "multiclass", "multilabel"]  # of labels
 Cell = Literal["lstm", "gru", "rnn"]
 Pooling = Literal["padded_last", "last", "mean", "max", "mean_max"]
 Tokenizer = Literal["tweet", "lesson"]
@@ -106,6 +107,18 @@ class TrainingConfig(_Section):
     clip_norm: float = setting(1.0, "largest norm of the gradient; 0: no clipping", at_least=0)
     label_smoothing: float = setting(0.1, "share of the label spread out", at_least=0, below=1)
     class_weights: Literal["none", "balanced"] = setting("none", "weight of each class in the loss")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")
+    threads: int = setting(1, "cores used to learn; 0: all, bytes may then vary", at_least=0)
+    device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
+    threshold: str = setting("half", "decision rule: half, f1, f2, precision:0.9, cost:5:1")
+    calibrate: bool = setting(False, "fit a temperature on rows kept from training")
+    validation_share: float = setting(0.1, "training rows kept for it", above=0, below=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistillationConfig(_Section):
+    """Who teaches, and what the student learns from."""
+
     teacher: str = setting("none", "whom to learn from too: none, blend, or an encoder by name")
     teacher_folds: int = setting(4, "folds; each is labelled by who has not seen it", at_least=2)
     cross_fit: bool = setting(True, "an encoder for each fold; false: one that has seen them all")
@@ -126,12 +139,6 @@ class TrainingConfig(_Section):
         0.3, "share of a made text's words swapped for near ones", at_least=0, at_most=1
     )
     unlabelled: str = setting("", "file of texts without labels, for a teacher to label")
-    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")
-    threads: int = setting(1, "cores used to learn; 0: all, bytes may then vary", at_least=0)
-    device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
-    threshold: str = setting("half", "decision rule: half, f1, f2, precision:0.9, cost:5:1")
-    calibrate: bool = setting(False, "fit a temperature on rows kept from training")
-    validation_share: float = setting(0.1, "training rows kept for it", above=0, below=1)
 
 
 _SECTIONS: dict[str, type[_Section]] = {
@@ -139,16 +146,24 @@ _SECTIONS: dict[str, type[_Section]] = {
     "text": TextConfig,
     "network": NetworkConfig,
     "training": TrainingConfig,
+    "distillation": DistillationConfig,
+}
+# The sections of a manifest, and those of a `Config` whose fields each holds.
+_ON_DISK = {
+    "data": ("data",),
+    "text": ("text",),
+    "network": ("network",),
+    "training": ("training", "distillation"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All choices of one model, in four sections.
+    """All choices of one model, in five sections.
 
     Examples
     --------
-    >>> config = preset("default").with_settings(hidden_size=64)
+    >>> config = Config().with_settings(hidden_size=64)
     >>> config.network.hidden_size
     64
     >>> Config.from_dict(config.to_dict()) == config
@@ -159,6 +174,7 @@ class Config:
     text: TextConfig = field(default_factory=TextConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
 
     def with_settings(self, **settings: Any) -> Config:
         """Return a copy with the named fields replaced; names are unique over all sections.
@@ -177,11 +193,13 @@ class Config:
         return replace(self, **{s: replace(getattr(self, s), **c) for s, c in changes.items()})
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Return plain JSON-ready values, section by section."""
-        return cast(
-            "dict[str, dict[str, Any]]",
-            {s: {k: _plain(v) for k, v in d.items()} for s, d in asdict(self).items()},
-        )
+        """Return plain JSON-ready values, as a bundle's manifest holds them.
+
+        There, distillation's fields stand among training's, as they have since format 1.
+        """
+        found = {s: {k: _plain(v) for k, v in d.items()} for s, d in asdict(self).items()}
+        found["training"] |= found.pop("distillation")
+        return found
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, complete: bool = True) -> Config:
@@ -196,14 +214,16 @@ class Config:
         ConfigError
             A section or field that is missing, unknown, or of the wrong type.
         """
-        _same_names("the config", values, _SECTIONS)
+        _same_names("the config", values, _ON_DISK)
         made: dict[str, Any] = {}
-        for name, section in _SECTIONS.items():
+        for name, sections in _ON_DISK.items():
             if not isinstance(values[name], Mapping):
                 raise ConfigError(f"config section {name!r}: found no mapping; write one")
-            where = f"config section {name!r}"
-            _same_names(where, values[name], field_names(name), complete=complete)
-            made[name] = section(**values[name])
+            known = {field: section for section in sections for field in field_names(section)}
+            _same_names(f"config section {name!r}", values[name], known, complete=complete)
+            for section in sections:
+                given = {k: v for k, v in values[name].items() if known[k] == section}
+                made[section] = _SECTIONS[section](**given)
         return cls(**made)
 
 
@@ -279,107 +299,3 @@ def _same_names(
         what = [f"{', '.join(missing)} missing"] * bool(missing)
         what += [f"{', '.join(map(str, extra))} unknown"] * bool(extra)
         raise ConfigError(f"{where}: {'; '.join(what)}; write exactly {', '.join(wanted)}")
-
-
-LESSON = Config(
-    data=DataConfig(split="random"),
-    text=TextConfig(
-        tokenizer="lesson", max_tokens=0, num_words=9300, min_count=1, vocabulary_rows="all",
-        unknown="drop",
-    ),
-    network=NetworkConfig(
-        vectors="none", embedding_size=256, hidden_size=256, num_layers=2, bidirectional=False,
-        pooling="padded_last", head_size=256, initial_state="xavier", embedding_scale=1.0,
-        recurrent_init="uniform",
-        forget_bias=0.0, word_dropout=0.0, channel_dropout=0.0, dropout=0.5,
-    ),
-    training=TrainingConfig(
-        epochs=20, batch_size=128, batches="in_order", optimizer="rmsprop", learning_rate=1e-3,
-        weight_decay=0.0, schedule="constant", clip_norm=0.0, label_smoothing=0.0,
-    ),
-)  # fmt: skip
-
-# Rare labels have few rows to learn from: a wider network, far less regularised, read further,
-# that knows words by their pretrained vectors more than by its own.
-# Smoothing would pull the probability of every absent label towards ½, most of them labels a
-# message never has.
-MULTILABEL = Config(
-    text=TextConfig(max_tokens=80),
-    network=NetworkConfig(
-        vector_size=128, embedding_size=16, hidden_size=192,
-        word_dropout=0.1, channel_dropout=0.1, dropout=0.2,
-    ),
-    training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
-)  # fmt: skip
-
-# A blend's word on one made text a row helps; more of them cost F1. The more rows its members learn
-# from, the better it labels the rest: eight folds, where they are quickly trained. With several
-# labels none of this, nor a kernel model, has been measured.
-_SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
-_BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {
-    "teacher_folds": 8, "kernel_share": 0.3, "augment": 1, "word_dropout": 0.1,
-}  # fmt: skip
-# An encoder's soft labels on many made texts are what regularises: less of the rest is needed.
-_BY_ENCODER: dict[str, Any] = {
-    "augment": 8, "label_smoothing": 0.0, "epochs": 4,
-    "word_dropout": 0.05, "channel_dropout": 0.15, "dropout": 0.15,
-}  # fmt: skip
-_SEVERAL_BY_ENCODER: dict[str, Any] = {"augment": 2, "epochs": 4}
-
-PRESETS: dict[str, Config] = {
-    "default": Config(),
-    "best": Config().with_settings(**_BY_BLEND),
-    "lesson": LESSON,
-    "multilabel": MULTILABEL,
-}
-
-
-def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Config:
-    """Return a preset by name.
-
-    Parameters
-    ----------
-    n_label_columns : of several, `default` is `multilabel`, and `best` that with a teacher
-    teacher : with one, `default` is `best`, which makes the most of it; an encoder's is another
-        `best` than a blend's
-
-    Raises
-    ------
-    ConfigError
-        No preset has that name.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"preset {name!r} does not exist: choose one of {', '.join(PRESETS)}")
-    if name == "default" and teacher != "none":
-        name = "best"
-    several = n_label_columns > 1
-    if several and name == "default":
-        name = "multilabel"
-    if name != "best":
-        return PRESETS[name]
-    base = MULTILABEL if several else Config()
-    return base.with_settings(**_taught(teacher, several=several))
-
-
-def untaught(config: Config, *, several: bool) -> Config:
-    """Return the config without its teacher, regularised as a model is that has none.
-
-    Parameters
-    ----------
-    several : whether a message carries several labels
-    """
-    base = MULTILABEL if several else Config()
-    taught = _taught(config.training.teacher, several=several)
-    settings = {k: v for section in base.to_dict().values() for k, v in section.items()}
-    chosen = {k: v for section in config.to_dict().values() for k, v in section.items()}
-    # What somebody chose stays: only what the teacher's preset set is set back.
-    names = [name for name, value in taught.items() if chosen[name] == value]
-    plain = {name: settings[name] for name in (*names, "teacher", "augment")}
-    return config.with_settings(unlabelled="", **plain)
-
-
-def _taught(teacher: str, *, several: bool) -> dict[str, Any]:
-    """Return what differs from the plain preset where a teacher teaches: by what it is."""
-    if teacher in ("none", "blend"):
-        return _SEVERAL_BY_BLEND if several else _BY_BLEND
-    return {"teacher": teacher} | (_SEVERAL_BY_ENCODER if several else _BY_ENCODER)

@@ -1,7 +1,7 @@
 """The scikit-learn surface: fit and predict on lists, arrays or data-frame columns of messages.
 
 Takes texts and labels, gives an estimator that clones, pickles and searches as others do. Learning
-goes through `train`, answering through the one `Predictor`.
+goes through `train_as_configured`, answering through the one `Predictor`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+# First: its door says which extra is missing, where scikit-learn's own import would not.
+from tidegate.distillation.student import train_as_configured  # isort: skip
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from tidegate.config import Config, preset
+from tidegate.config import Config
 from tidegate.data.dataset import Dataset
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import DataError
-from tidegate.training.train import train
+from tidegate.presets import preset
 
 _OWN = ("preset", "settings", "random_state", "class_weight")
 
@@ -122,7 +125,7 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"sample_weight: shape {weights.shape} for {len(texts)} texts; give one a text"
                 )
         everything = np.arange(len(texts))
-        trained = train(
+        trained = train_as_configured(
             dataset,
             self._config(np.ndim(y)),
             rows=(everything, everything[:0]),

@@ -6,7 +6,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from tidegate.data.dataset import Dataset, grouped_folds, normalise, read_dataset
+from tidegate.data.dataset import Dataset, read_dataset
+from tidegate.data.splits import grouped_folds, normalise
 from tidegate.training.baseline import Baseline
 
 

@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from tidegate.config import DataConfig
-from tidegate.data.dataset import (
-    from_lists,
-    grouped_folds,
-    normalise,
-    random_split,
-    read_dataset,
-    split,
-)
+from tidegate.data.dataset import from_lists, read_dataset
+from tidegate.data.splits import grouped_folds, normalise, random_split, split
 from tidegate.errors import DataError
 
 ROWS = [("fire on main street", "1"), ('she said "lit"', "0"), ("two\nlines, one field", "1")]

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from tidegate.config import preset
+from tidegate.config import Kind
 from tidegate.data.dataset import Dataset, from_lists
 from tidegate.distillation.blend import BlendTeacher
 from tidegate.distillation.kernel import KernelModel
 from tidegate.distillation.labelling import Calibrated
-from tidegate.evaluation.calibration import Kind
+from tidegate.distillation.student import train_student
+from tidegate.presets import preset
 from tidegate.training.pretrained import Pretrained
-from tidegate.training.train import train
 
 WORDS = ["fire", "flood", "blaze", "storm", "lunch", "coffee", "song", "party"]
 TABLE = 0.3 * np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
@@ -76,15 +76,14 @@ def test_a_blend_has_one_in_each_fold_where_words_have_vectors() -> None:
     data, rows = rows_of_two_kinds()
     for vectors, named in (("wordllama", True), ("none", False)):
         config = preset("best").with_settings(vectors=vectors, **SMALL)
-        teacher = train(data, config, rows=(rows, rows[:0])).teacher
-        assert teacher is not None
+        teacher = train_student(data, config, rows=(rows, rows[:0])).teacher
         assert teacher.name == f"2 LSTMs and {'4 shallow' if named else '2 TF-IDF'} models"
 
 
 def test_its_share_of_a_blend_is_what_the_config_says() -> None:
     data, rows = rows_of_two_kinds()
     config = preset("best").with_settings(tfidf_share=0.2, kernel_share=0.25, **SMALL)
-    teacher = train(data, config, rows=(rows, rows[:0])).teacher
+    teacher = train_student(data, config, rows=(rows, rows[:0])).teacher
     assert isinstance(teacher, Calibrated)
     assert isinstance(teacher.teacher, BlendTeacher)
     blend = teacher.teacher.blends[0]

@@ -142,7 +142,7 @@ def test_a_message_with_nothing_known_is_one_padding_token() -> None:
 def test_many_messages_are_encoded_as_one_by_one(
     settings: dict[str, object], messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidegate.text.vocabulary.WORDS_AT_ONCE", 50)
+    monkeypatch.setattr("tidegate.text.encoder.WORDS_AT_ONCE", 50)
     encoder = Predictor(tiny_bundle(**settings)).encoder
     texts = ["", *messages, "\u2066 \x00", "#NewWord, #fireStorm", " " * 9, messages[3] * 40, "…"]
     flat = encoder.encode_all(texts)

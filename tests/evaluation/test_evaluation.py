@@ -14,16 +14,12 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from tidegate import calibration, evaluation
 from tidegate.errors import ConfigError, DataError
+from tidegate.evaluation import calibration, scores, thresholds
 from tidegate.evaluation.bootstrap import resamples
-from tidegate.evaluation.calibration import (
-    apply_temperature,
-    choose_threshold,
-    fit_temperature,
-    parse_rule,
-)
-from tidegate.evaluation.scores import Report, compare, decide, evaluate, mcnemar
+from tidegate.evaluation.calibration import apply_temperature, fit_temperature
+from tidegate.evaluation.scores import Report, compare, evaluate, mcnemar
+from tidegate.evaluation.thresholds import choose_threshold, decide, parse_rule
 
 KINDS = ["binary", "multiclass", "multilabel"]
 QUICK = settings(max_examples=60, deadline=None)
@@ -174,9 +170,9 @@ def test_resampled_scores_are_the_scores_of_the_resampled_rows():
     y, p = noisy(np.random.default_rng(5), 40)
     p = p.round(1)
     p[:, 0] = 1.0 - p[:, 1]
-    measured = evaluation._Rows.of(y, p, kind="binary", threshold=0.5)
+    measured = scores._Rows.of(y, p, kind="binary", threshold=0.5)
     weights = next(resamples((40,), 30, seed=2))
-    together = evaluation._measure(measured, p, weights)
+    together = scores._measure(measured, p, weights)
     for r, counts in enumerate(weights.astype(int)):
         drawn = np.repeat(np.arange(40), counts)
         alone = score(y[drawn], p[drawn], kind="binary", bootstrap=0)
@@ -407,7 +403,7 @@ def test_rows_that_cannot_be_scored(targets, probabilities, message):
         score(targets, probabilities, kind="binary")
 
 
-@pytest.mark.parametrize("module", [evaluation, calibration])
+@pytest.mark.parametrize("module", [scores, calibration, thresholds])
 def test_examples_run(module):
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_walk import HOSTILE
 
-from conftest import WORDS, tiny_bundle
+from conftest import HOSTILE, WORDS, tiny_bundle
 from tidegate.cli import main
 from tidegate.engine.predictor import Predictor
 from tidegate.pages import MODULES, asset, walk_page

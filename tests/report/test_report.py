@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_training import made_up, small
 
+from conftest import made_up, small
 from tidegate.config import DataConfig
-from tidegate.data.dataset import from_lists, grouped_folds, normalise, split
+from tidegate.data.dataset import from_lists
+from tidegate.data.splits import grouped_folds, normalise, split
 from tidegate.engine.bundle import Bundle
 from tidegate.errors import ConfigError
 from tidegate.report.card import model_card, with_report

@@ -17,11 +17,11 @@ import pyarrow.parquet as parquet
 import pytest
 
 from conftest import WORDS, tiny_bundle
-from tidegate import scoring
 from tidegate.cli import main
 from tidegate.data.records import open_records
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import DataError
+from tidegate.scoring import files as scoring
 from tidegate.scoring.files import score_file
 
 TEXTS = [

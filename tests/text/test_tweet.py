@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.text.tokenizers import tweet
+from tidegate.text import tweet
 from tidegate.text.tweet import MAX_TOKEN_CHARACTERS, TweetTokenizer
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "tweets.csv"

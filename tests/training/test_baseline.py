@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tidegate.evaluation.calibration import Kind
+from tidegate.config import Kind
 from tidegate.training.baseline import Baseline
 
 TEXTS = ["fire near", "the river", "storm now", "a coffee"]

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.errors import ConfigError
+from tidegate.text import lesson
 from tidegate.text.lesson import (
     LessonTokenizer,
     clean,
@@ -29,7 +30,6 @@ from tidegate.text.lesson import (
     stop_words,
     tokenize,
 )
-from tidegate.text.tokenizers import lesson
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 RECORDED = Path(__file__).parents[1] / "data" / "nltk_3_8_lemmas.json.gz"
@@ -146,7 +146,7 @@ def test_a_pickled_tokeniser_answers_alike_and_leaves_its_memory_behind() -> Non
 
 def test_importing_reads_no_table() -> None:
     code = (
-        "import sys; from tidegate.text.tokenizers import lesson; "
+        "import sys; from tidegate.text import lesson; "
         "print(lesson._tables.cache_info().currsize, lesson.stop_words.cache_info().currsize, "
         "'nltk' in sys.modules)"
     )
@@ -155,7 +155,7 @@ def test_importing_reads_no_table() -> None:
 
 
 def test_the_tables_are_small_reproducible_and_licensed() -> None:
-    data = files("tidegate.text.tokenizers") / "data"
+    data = files("tidegate.text") / "tables"
     packed = (data / "wordnet.txt.gz").read_bytes()
     assert len(packed) <= 400_000
     assert packed[3:8] == bytes(5)  # gzip's flags (no file name) and its four bytes of time

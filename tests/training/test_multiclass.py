@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from conftest import shared_file
-from tidegate.config import preset
 from tidegate.data.dataset import read_dataset
+from tidegate.presets import preset
 from tidegate.training.score import BASELINE, MAJORITY, score
 from tidegate.training.train import train
 

@@ -6,40 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import WORDS
-from tidegate.config import Config, preset
-from tidegate.data.dataset import Dataset, from_lists, read_dataset, split
+from conftest import WORDS, made_up, small
+from tidegate.data.dataset import read_dataset
+from tidegate.data.splits import split
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ParityError
-from tidegate.evaluation.calibration import decide
+from tidegate.evaluation.thresholds import decide
+from tidegate.presets import preset
 from tidegate.training.export import check_parity
 from tidegate.training.model import MessageNet
 from tidegate.training.prepare import prepare
 from tidegate.training.score import score
 from tidegate.training.train import train
-
-
-def made_up(kind: str = "binary", n: int = 240) -> Dataset:
-    """Return messages whose label is the presence of some words."""
-    rng = np.random.default_rng(5)
-    words = [rng.choice(WORDS, size=rng.integers(2, 9)).tolist() for _ in range(n)]
-    texts = [" ".join(w) for w in words]
-    marks = np.array([[m in w for m in ("fire", "flood", "storm")] for w in words], dtype=int)
-    if kind == "multilabel":
-        return from_lists(texts, marks, labels=("fire", "flood", "storm"))
-    if kind == "multiclass":
-        return from_lists(texts, ["none" if not m.any() else "fbs"[int(m.argmax())] for m in marks])
-    return from_lists(texts, marks.any(axis=1).astype(int))
-
-
-def small(**settings: object) -> Config:
-    return preset("default").with_settings(
-        **{
-            "vectors": "none", "embedding_size": 8, "hidden_size": 6, "epochs": 14, "min_count": 1,
-            "batch_size": 16, "learning_rate": 0.02, "word_dropout": 0, "channel_dropout": 0,
-            "dropout": 0, **settings,
-        }
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("vectors", ["none", "wordllama"])

@@ -12,9 +12,8 @@ import pytest
 import torch
 
 import tidegate
-from conftest import WORDS, tiny_bundle
+from conftest import HOSTILE, tiny_bundle
 from tidegate.cli import main
-from tidegate.config import preset
 from tidegate.data.dataset import read_dataset
 from tidegate.engine.batches import pack, pad
 from tidegate.engine.bundle import Bundle
@@ -23,6 +22,7 @@ from tidegate.engine.network import weight_names
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError, DataError
 from tidegate.exporting.export import export_onnx, inputs, session
+from tidegate.presets import preset
 from tidegate.training.train import train
 from tidegate.walking.walk import Walk, walk
 
@@ -229,20 +229,6 @@ def test_what_cleaning_removed_is_told() -> None:
         ("!!", "!!", "removed by cleaning"), ("🔥", "🔥", "removed by cleaning"),
     ]  # fmt: skip
     assert [t.token for t in found.read_tokens if t.start >= 0] == ["fire"]
-
-
-HOSTILE = {
-    "nothing": "",
-    "white space": " \n\t ",
-    "emoji": "🔥🔥👩‍👩‍👧🇫🇷",
-    "markup": "<script>alert(1)</script> \"quoted\" 'fire' </script><!--",
-    "NUL": "fire\x00flood \x1b[31mred",
-    "surrogate": "fire \ud800 flood",
-    "right to left": "حريق في المنزل fire \u202eevil",
-    "2,000 tokens": " ".join(WORDS[k % len(WORDS)] for k in range(2000)),
-    "100,000 characters": "fire " * 20_000,
-    "one word": "x" * 100_000,
-}
 
 
 @pytest.mark.parametrize("case", HOSTILE)

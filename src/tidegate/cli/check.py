@@ -15,7 +15,8 @@ def check(
     **settings: Any,
 ) -> None:
     """Say what is wrong with a data set, before training on it."""
-    from tidegate.data.dataset import normalise, read_dataset
+    from tidegate.data.dataset import read_dataset
+    from tidegate.data.splits import normalise
 
     dataset = read_dataset(data, config_of("default", settings).data)
     put(f"{dataset.source}: {len(dataset)} messages, {dataset.kind}", *dataset.notes)

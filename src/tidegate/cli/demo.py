@@ -20,10 +20,10 @@ def demo(
     """Train on the embedded sample, evaluate, predict, walk: the whole tool in a minute."""
     from tidegate.cli.train import named, train_and_report
     from tidegate.cli.walk import show
-    from tidegate.config import preset
     from tidegate.data.outputs import write_text
     from tidegate.engine.predictor import Predictor
     from tidegate.pages import walk_page
+    from tidegate.presets import preset
     from tidegate.walking.walk import walk
 
     with (

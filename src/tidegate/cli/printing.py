@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_origin
 
 import typer
 
-from tidegate.config import Config, all_settings, preset
+from tidegate.config import Config, all_settings
+from tidegate.presets import preset
 
 DataFile = Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet; - for standard input.")]
 ModelPath = Annotated[Path, typer.Argument(help="A bundle: the directory that train wrote.")]

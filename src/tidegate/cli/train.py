@@ -14,9 +14,14 @@ from tidegate.cli.printing import AsJson, DataFile, config_of, put, say, with_se
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidegate.config import Config
+    from tidegate.data.dataset import Dataset
     from tidegate.engine.bundle import Bundle
     from tidegate.training.loop import Epoch
+    from tidegate.training.prepare import Prepared
+    from tidegate.training.score import Scored
 
 
 @with_settings
@@ -35,10 +40,10 @@ def train(
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
     config = config_of(preset, settings)
-    if config.training.teacher == "none":
+    if config.distillation.teacher == "none":
         if resume:
             raise ConfigError("resume: only work with a teacher is kept; give --teacher too")
-        if config.training.unlabelled:
+        if config.distillation.unlabelled:
             raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
     bundle = train_and_report(data, output, config, cv=cv, as_json=as_json, resume=resume)
     if as_json:
@@ -62,32 +67,51 @@ def train_and_report(
     check_target(output)
     dataset = read_dataset(data, config.data)
     say(*dataset.notes)
+    from tidegate.distillation.student import train_as_configured
     from tidegate.report.card import with_report
-    from tidegate.training import cross_validation as crossval
-    from tidegate.training.score import score
-    from tidegate.training.train import train as learn
+    from tidegate.training.cross_validation import cross_validate, lines
 
     tell = say if as_json else put
-    found = crossval.cross_validate(dataset, config, folds=cv, on_fold=say) if cv else None
-    if found is not None:
-        tell(*crossval.lines(found), "")
+    found = None
+    if cv:
+        found = cross_validate(dataset, config, folds=cv, learn=train_as_configured, on_fold=say)
+        tell(*lines(found), "")
     work = output.with_name(f".{output.name}.teacher")
-    trained = learn(
-        dataset,
-        config,
-        folder=work,
-        resume=resume,
-        on_stage=say,
-        on_prepared=lambda prepared: tell(*prepared.figures(), ""),
-        on_epoch=lambda epoch: tell(epoch_line(epoch)),
-    )
-    scored = replace(score(trained), cross_validation=found)
+    scored = _scored(dataset, config, tell=tell, work=work, resume=resume)
     tell("", *scored.lines())
+    scored = replace(scored, cross_validation=found)
     saved = with_report(scored, title=output.name).save(output)
-    if trained.teacher is not None:
+    if config.distillation.teacher != "none":
         shutil.rmtree(work, ignore_errors=True)
     tell("", f"model written to {saved}; its report is {saved / 'report.html'}")
     return scored.bundle
+
+
+def _scored(
+    dataset: Dataset, config: Config, *, tell: Callable[..., None], work: Path, resume: bool
+) -> Scored:
+    """Train with the config's teacher or without one, and score on the held-out rows."""
+    from tidegate.training.score import score
+
+    def on_prepared(prepared: Prepared) -> None:
+        tell(*prepared.figures(), "")
+
+    def on_epoch(epoch: Epoch) -> None:
+        tell(epoch_line(epoch))
+
+    if config.distillation.teacher == "none":
+        from tidegate.training.train import train as learn
+
+        return score(learn(dataset, config, on_prepared=on_prepared, on_epoch=on_epoch))
+    from tidegate.distillation.student import train_student
+
+    distilled = train_student(
+        dataset, config, folder=work, resume=resume,
+        on_stage=say, on_prepared=on_prepared, on_epoch=on_epoch,
+    )  # fmt: skip
+    return score(
+        distilled.trained, contestants=distilled.contestants(), teacher=distilled.teacher.facts
+    )
 
 
 def named(output: Path) -> Path:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.config import Config, untaught
+from tidegate.config import Config
 from tidegate.data.dataset import Dataset
 from tidegate.distillation.kernel import KernelModel
-from tidegate.distillation.lessons import Probabilities, out_of_fold
+from tidegate.distillation.soft_labels import Probabilities, out_of_fold
 from tidegate.engine.predictor import Predictor
+from tidegate.presets import untaught
 from tidegate.training.baseline import Baseline, Shallow
 from tidegate.training.pretrained import Pretrained, load_pretrained
 
@@ -57,21 +58,21 @@ class Blend:
         seed : of the first LSTM; the next have the next
         learn : trains one LSTM on rows of a dataset
         """
-        training = config.training
+        distillation = config.distillation
         several = own.kind == "multilabel"
         member = untaught(config, several=several).with_settings(calibrate=False, threshold="half")
         texts, targets = [own.texts[i] for i in rows], own.targets[rows]
         baseline = Baseline(own.kind, len(own.labels), characters=True).fit(texts, targets)
         rest = 1.0
         others: list[tuple[float, Shallow]] = []
-        if pretrained is not None and training.kernel_share:
-            rest -= training.kernel_share
+        if pretrained is not None and distillation.kernel_share:
+            rest -= distillation.kernel_share
             kernel = KernelModel(
                 own.kind, len(own.labels), text=config.text, pretrained=pretrained, seed=seed
             )
-            others.append((training.kernel_share, kernel.fit(texts, targets)))
-        others.append((rest * training.tfidf_share, baseline))
-        seeds = range(seed, seed + training.teacher_models)
+            others.append((distillation.kernel_share, kernel.fit(texts, targets)))
+        others.append((rest * distillation.tfidf_share, baseline))
+        seeds = range(seed, seed + distillation.teacher_models)
         lstms = [learn(own, member.with_settings(seed=s), rows) for s in seeds]
         return cls(lstms, others)
 
@@ -116,7 +117,7 @@ class BlendTeacher:
         learn: Learn,
         on_fold: Callable[[int], None] = lambda done: None,
     ) -> None:
-        kernel = config.training.kernel_share
+        kernel = config.distillation.kernel_share
         pretrained = load_pretrained(config.network.vectors) if kernel else None
         self.blends: list[Blend] = []
         for fold in range(int(folds.max()) + 1):
@@ -150,7 +151,7 @@ class BlendTeacher:
     def label(self, texts: Sequence[str], folds: Indices) -> Probabilities:
         """Return the probabilities (n, L) of texts by the blend that has not seen their fold.
 
-        Those of fold −1 are nobody's: all blends label them.
+        Texts of fold −1 were made from no row: all blends label them.
         """
         return out_of_fold(
             texts, folds,

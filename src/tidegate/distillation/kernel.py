@@ -22,8 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from tidegate.config import TextConfig
-from tidegate.evaluation.calibration import Kind
+from tidegate.config import Kind, TextConfig
 from tidegate.text.tokenizers import make_tokenizer
 from tidegate.training.baseline import Probabilities, Shallow
 from tidegate.training.pretrained import Floats, Pretrained

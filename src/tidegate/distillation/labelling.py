@@ -1,7 +1,7 @@
-"""Who teaches, and what: the lessons of a blend, of a pretrained encoder, or of both together.
+"""Soft labels for a student: by a blend, by a pretrained encoder, or by both together.
 
-Takes the training rows and a config, gives `Lessons`. Held-back rows never come here; their texts
-do, as those that must not be made by chance.
+Takes the training rows and a config, gives `SoftLabels` and the teacher that made them. Held-out
+rows never come here. Their texts do, so that augmentation does not make one of them by chance.
 """
 
 from __future__ import annotations
@@ -14,21 +14,17 @@ from typing import Any
 import numpy as np
 
 from tidegate.config import Config
-from tidegate.data.dataset import Dataset, grouped_folds
+from tidegate.data.dataset import Dataset
+from tidegate.data.splits import grouped_folds
+from tidegate.distillation.augmentation import augmented
 from tidegate.distillation.blend import BlendTeacher, Indices, Learn
-from tidegate.distillation.lessons import (
-    Lessons,
-    Probabilities,
-    Teacher,
-    augmented,
-    mixed,
-    own_shares,
-)
 from tidegate.distillation.neighbours import neighbours
 from tidegate.distillation.platt import Platt
+from tidegate.distillation.soft_labels import Probabilities, Teacher, mixed, own_shares
 from tidegate.training.checkpoint import Workspace, key_of
 from tidegate.training.pace import Pace
 from tidegate.training.pretrained import load_pretrained
+from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
 from tidegate.version import VERSION
 
@@ -36,8 +32,8 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What is to be labelled: the rows' own texts, then made ones, then unlabelled ones.
+class TextsToLabel:
+    """What a teacher labels: the rows' own texts, then made ones, then unlabelled ones.
 
     Attributes
     ----------
@@ -53,23 +49,23 @@ class Reading:
     @classmethod
     def of(
         cls, own: Dataset, config: Config, *, avoided: Sequence[str], unlabelled: Sequence[str]
-    ) -> Reading:
+    ) -> TextsToLabel:
         """Make new texts from the rows' own."""
-        training = config.training
-        shares = [1 / training.teacher_folds] * training.teacher_folds
+        training, distillation = config.training, config.distillation
+        shares = [1 / distillation.teacher_folds] * distillation.teacher_folds
         folds = grouped_folds(own, shares, seed=training.seed)
         rng = np.random.default_rng(training.seed)
-        swaps = training.augment and training.swap_share
+        swaps = distillation.augment and distillation.swap_share
         pretrained = load_pretrained(config.network.vectors) if swaps else None
         made, sources = augmented(
-            own.texts, rounds=training.augment, rng=rng, avoided=avoided, groups=folds,
+            own.texts, rounds=distillation.augment, rng=rng, avoided=avoided, groups=folds,
             neighbours=neighbours(own.texts, pretrained) if pretrained else None,
-            swap_share=training.swap_share,
+            swap_share=distillation.swap_share,
         )  # fmt: skip
-        nobodys = np.full(len(unlabelled), -1)
+        no_fold = np.full(len(unlabelled), -1)
         return cls(
             own=own, texts=(*own.texts, *made, *unlabelled),
-            folds=np.concatenate([folds, folds[np.array(sources, np.int64)], nobodys]),
+            folds=np.concatenate([folds, folds[np.array(sources, np.int64)], no_fold]),
         )  # fmt: skip
 
 
@@ -94,7 +90,7 @@ class Ensemble:
 
 
 class Calibrated:
-    """A teacher whose lean, seen on rows that it has not learned, is taken out."""
+    """A teacher whose probabilities are calibrated on rows that it has not learned from."""
 
     def __init__(self, teacher: Teacher, scale: Platt) -> None:
         self.teacher, self.scale = teacher, scale
@@ -110,13 +106,21 @@ class Calibrated:
         return self.scale(self.teacher.predict_proba(texts))
 
 
-class School:
-    """One config's teachers, and where their unfinished work is kept.
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Soft labels, and the teacher that made them."""
+
+    soft_labels: SoftLabels
+    teacher: Teacher
+
+
+class SoftLabeller:
+    """The teachers that one config names, and where their unfinished work is kept.
 
     Parameters
     ----------
     own : the training rows
-    avoided, unlabelled : held-back texts, never to be made; texts without labels, to learn from
+    avoided, unlabelled : held-out texts, which augmentation must not make; texts without labels
     folder, resume : where unfinished work is kept, by default nowhere; whether to go on with it
     say : called with a line now and then
 
@@ -139,46 +143,49 @@ class School:
     ) -> None:
         self.config, self.say = config, say
         self.encoder = None
-        if config.training.teacher != "blend":
+        if config.distillation.teacher != "blend":
             from tidegate.distillation.encoders.teacher import EncoderTeacher
 
-            self.encoder = EncoderTeacher.of(own, config.training)
-        self.reading = Reading.of(own, config, avoided=avoided, unlabelled=unlabelled)
+            self.encoder = EncoderTeacher.of(own, config)
+        self.texts = TextsToLabel.of(own, config, avoided=avoided, unlabelled=unlabelled)
         self.work = None
-        if folder is not None:  # an encoder that is refused leaves none behind
-            parts = [VERSION, config.to_dict(), self.reading.texts, own.targets.tolist()]
-            if self.encoder is not None:  # a folder's model may be another one tomorrow
+        if folder is not None:  # made only now: an encoder that is refused leaves no folder behind
+            parts = [VERSION, config.to_dict(), self.texts.texts, own.targets.tolist()]
+            if self.encoder is not None:  # a folder may hold another model tomorrow
                 parts.append(self.encoder.identity())
             self.work = Workspace(folder, key=key_of(parts), resume=resume)
 
-    def lessons(self, learn: Learn) -> Lessons:
-        """Train the teachers and return what they teach.
+    def label(self, learn: Learn) -> Labelled:
+        """Train the teachers, and label every text.
 
         Parameters
         ----------
         learn : trains one LSTM on rows of a dataset
         """
-        training, reading = self.config.training, self.reading
+        distillation, own = self.config.distillation, self.texts.own
         teacher, soft = self._labels(learn)
-        if self.encoder is None or training.cross_fit:  # else no row's label is out of fold
-            own = reading.own
+        # A teacher that has learned a row repeats its label, so only out-of-fold labels calibrate.
+        if self.encoder is None or distillation.cross_fit:
             scale = Platt.fit(soft[: len(own)], own_shares(own), kind=own.kind)
             teacher, soft = Calibrated(teacher, scale), scale(soft)
         targets = mixed(
-            soft, reading.own, share=training.soft_share, temperature=training.temperature
-        )
-        return Lessons(texts=reading.texts, targets=targets.astype(np.float32), teacher=teacher)
+            soft, own, share=distillation.soft_share, temperature=distillation.temperature
+        ).astype(np.float32)
+        labels = SoftLabels(texts=self.texts.texts, targets=targets)
+        return Labelled(soft_labels=labels, teacher=teacher)
 
     def _labels(self, learn: Learn) -> tuple[Teacher, Probabilities]:
-        training, reading, encoder = self.config.training, self.reading, self.encoder
+        reading, encoder = self.texts, self.encoder
         if encoder is None:
             blend = self._blend(learn)
             return blend, blend.label(reading.texts, reading.folds)
         with torch_threads(0):  # it is large enough to gain from every core
             own_folds = reading.folds[: len(reading.own)]
-            encoder.learn(reading.own, own_folds, training, work=self.work, say=self.say)
+            encoder.learn(
+                reading.own, own_folds, seed=self.config.training.seed, work=self.work, say=self.say
+            )
             soft = encoder.label(reading.texts, reading.folds, work=self.work, say=self.say)
-        share = training.blend_share
+        share = self.config.distillation.blend_share
         if not share:
             return encoder, soft
         blend = self._blend(learn)
@@ -186,9 +193,9 @@ class School:
         return Ensemble(encoder, blend, share=share), soft
 
     def _blend(self, learn: Learn) -> BlendTeacher:
-        pace = Pace("teacher: blend, fold", self.config.training.teacher_folds)
-        own = self.reading.own
+        pace = Pace("teacher: blend, fold", self.config.distillation.teacher_folds)
+        own = self.texts.own
         return BlendTeacher(
-            own, self.config, self.reading.folds[: len(own)], learn=learn,
+            own, self.config, self.texts.folds[: len(own)], learn=learn,
             on_fold=lambda done: self.say(pace.line(done)),
         )  # fmt: skip

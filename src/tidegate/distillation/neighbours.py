@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tidegate.distillation.lessons import bare_word
+from tidegate.distillation.augmentation import bare_word
 from tidegate.training.pretrained import Pretrained
 
 NEAREST = 12

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.distillation.lessons import log_odds, sigmoid
-from tidegate.evaluation.calibration import Kind
+from tidegate.config import Kind
+from tidegate.distillation.soft_labels import log_odds, sigmoid
 
 Floats = npt.NDArray[np.float64]
 _RIDGE = 1.0  # what draws a to 1 and b to 0, where rows are few

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from tidegate.text.ids import Flat, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,33 +42,6 @@ class Packed:
     counts: Ints
     offsets: Ints
     lengths: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flat:
-    """Messages one after the other: ids (N,), where each begins (B,), its tokens ≥ 1 (B,)."""
-
-    ids: Ints
-    starts: Ints
-    lengths: Ints
-
-    def lists(self, rows: Ints) -> list[list[int]]:
-        """Return the id lists of some messages."""
-        spans = zip(self.starts[rows].tolist(), self.lengths[rows].tolist(), strict=True)
-        return [self.ids[start : start + length].tolist() for start, length in spans]
-
-
-def flatten(id_lists: Sequence[Sequence[int]]) -> Flat:
-    """Lay id lists one after the other.
-
-    Examples
-    --------
-    >>> flatten([[5, 6], [7]]).starts.tolist()
-    [0, 2]
-    """
-    lengths = np.fromiter(map(len, id_lists), np.int64, count=len(id_lists))
-    ids = np.fromiter(chain.from_iterable(id_lists), np.int64, count=int(lengths.sum()))
-    return Flat(ids=ids, starts=np.cumsum(lengths) - lengths, lengths=lengths)
 
 
 def pad(id_lists: Sequence[Sequence[int]], *, width: int = 0) -> Batch:
@@ -106,6 +77,7 @@ def pack_flat(flat: Flat, rows: Ints | slice = slice(None)) -> Packed:
 
     Examples
     --------
+    >>> from tidegate.text.ids import flatten
     >>> pack_flat(flatten([[7], [5, 6]]), np.array([1, 0])).token_ids.tolist()
     [5, 7, 6]
     """

@@ -21,12 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from tidegate.config import Config
+from tidegate.config import Config, Kind
 from tidegate.engine.lstm import GATE_ORDER
 from tidegate.engine.network import weight_shapes
 from tidegate.engine.vectors import WordVectors
 from tidegate.errors import BundleError, ConfigError
-from tidegate.evaluation.calibration import Kind
 from tidegate.version import VERSION
 
 FORMAT_VERSION = 1

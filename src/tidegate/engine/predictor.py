@@ -20,15 +20,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.engine.batches import Flat, Packed, flatten, pack, pack_flat, pad
+from tidegate.config import Kind
+from tidegate.engine.batches import Packed, pack, pack_flat, pad
 from tidegate.engine.blas import one_thread
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
 from tidegate.engine.workers import Workers, serve
 from tidegate.errors import ConfigError, DataError
-from tidegate.evaluation.calibration import Kind, decide
-from tidegate.text.vocabulary import MAX_OPEN_WORDS, PAD_ID, Encoder, Vocabulary
+from tidegate.evaluation.thresholds import decide
+from tidegate.text.encoder import MAX_OPEN_WORDS, Encoder
+from tidegate.text.ids import Flat, flatten
+from tidegate.text.vocabulary import PAD_ID, Vocabulary
 
 Probabilities = npt.NDArray[np.float64]
 CHUNK_VALUES = 192 * 1024  # of a step's gates, so that they stay in the processor's cache

@@ -23,10 +23,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.config import Kind
 from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation import calibration
 from tidegate.evaluation.bootstrap import Score, interval, resamples
-from tidegate.evaluation.calibration import Floats, Kind, Reliability, Threshold, decide
+from tidegate.evaluation.calibration import Floats, Reliability
+from tidegate.evaluation.thresholds import Threshold, decide
 
 _CALIBRATION = "expected_calibration_error"
 

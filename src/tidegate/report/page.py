@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.dataset import Dataset, normalise
-from tidegate.evaluation.calibration import decide
+from tidegate.data.dataset import Dataset
+from tidegate.data.splits import normalise
+from tidegate.evaluation.thresholds import decide
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
 from tidegate.training.score import OURS, Rival, Scored

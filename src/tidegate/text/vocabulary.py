@@ -1,7 +1,6 @@
-"""Tokens to ids, and messages to id lists.
+"""Tokens to ids: the words that a model has learned a vector for.
 
-Takes token lists to fit a `Vocabulary`; with it, an `Encoder` gives every text its ids. Knows
-nothing of weights. Training, prediction, the walk and the exports all read text through `Encoder`.
+Takes token lists, gives a fitted `Vocabulary`. Knows nothing of weights.
 
 Ids: 0 is padding; with `unknown = "unk"`, 1 is `<unk>`; then the words, most frequent first, ties
 in the order they were first seen.
@@ -10,25 +9,14 @@ in the order they were first seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-
-import numpy as np
 
 from tidegate.config import TextConfig
-from tidegate.engine.batches import Flat, Ints, flatten
-from tidegate.text.tokenizers import SurfaceTokenizer, make_tokenizer
 
 PAD, UNK = "<pad>", "<unk>"
 PAD_ID, UNK_ID = 0, 1
 DROPPED = -1
-END = None  # stands for no word: what follows a message's last
-END_ID = -2
-MAX_OPEN_WORDS = 100_000
-MAX_CACHED_SURFACES = 200_000  # about 40 MB
-MAX_SURFACE_CHARACTERS = 64
-WORDS_AT_ONCE = 65_536  # looked up together, so that long messages are cut before the next are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,142 +53,3 @@ class Vocabulary:
         words = tuple(word for word, count in common if count >= config.min_count)
         special = (PAD, UNK) if config.unknown == "unk" else (PAD,)
         return cls(special + words)
-
-
-class _Ids(dict[str, int]):
-    """Token → id, with what to do about a token that has none."""
-
-    def __init__(self, vocabulary: Vocabulary, *, open_words: bool) -> None:
-        super().__init__(vocabulary.index)
-        self.unknown_id = vocabulary.unknown_id
-        self.open_words = open_words
-        self.new_words: list[str] = []
-
-    def __missing__(self, token: str) -> int:
-        if not self.open_words:
-            return self.unknown_id
-        number = self[token] = len(self)
-        self.new_words.append(token)
-        return number
-
-
-class _SurfaceIds(dict[str | None, tuple[int, ...]]):
-    """Surface word → its tokens' ids, so that a message met in part before is only looked up."""
-
-    def __init__(self, tokenizer: SurfaceTokenizer, ids: _Ids) -> None:
-        super().__init__()
-        self.read, self.ids = tokenizer.read, ids
-
-    def __missing__(self, surface: str | None) -> tuple[int, ...]:
-        if surface is None:
-            self[END] = (END_ID,)
-            return self[END]
-        found = map(self.ids.__getitem__, self.read(surface))
-        ids = tuple(i for i in found if i != DROPPED)
-        # Long numbers never end, and are read faster than other words.
-        if len(surface) < 5 or (len(surface) <= MAX_SURFACE_CHARACTERS and not surface.isdigit()):
-            if len(self) >= MAX_CACHED_SURFACES:
-                self.clear()
-            self[surface] = ids
-        return ids
-
-
-class Encoder:
-    """Texts to id lists.
-
-    A message with nothing the model knows is read as one padding token, so no list is empty.
-
-    Parameters
-    ----------
-    config : how text becomes tokens
-    vocabulary : the fitted tokens
-    open_words : give words out of vocabulary ids of their own, from `len(vocabulary)` on, because
-        the model has pretrained vectors for them; `new_words` lists them in id order
-    length : tokens read of a message at most; 0: as `config.max_tokens` says
-    """
-
-    def __init__(
-        self,
-        config: TextConfig,
-        vocabulary: Vocabulary,
-        *,
-        open_words: bool = False,
-        length: int = 0,
-    ) -> None:
-        self.vocabulary = vocabulary
-        self.tokenizer = make_tokenizer(config)
-        self.limit = length or config.max_tokens or None
-        self._ids = _Ids(vocabulary, open_words=open_words)
-        self._surfaces = self._new_surfaces()
-
-    def _new_surfaces(self) -> tuple[Callable[[str], list[str]], _SurfaceIds] | None:
-        """Return what cuts a text into surface words, and their ids, if the tokeniser does so."""
-        if not isinstance(self.tokenizer, SurfaceTokenizer):
-            return None
-        return self.tokenizer.surfaces, _SurfaceIds(self.tokenizer, self._ids)
-
-    @property
-    def open_words(self) -> bool:
-        """Whether words out of vocabulary are read by their pieces."""
-        return self._ids.open_words
-
-    @property
-    def new_words(self) -> list[str]:
-        """Words met out of vocabulary that were given ids, in id order."""
-        return self._ids.new_words
-
-    def forget_new_words(self) -> None:
-        """Take back the ids of words out of vocabulary (their number is bounded by the caller)."""
-        self._ids = _Ids(self.vocabulary, open_words=self._ids.open_words)
-        self._surfaces = self._new_surfaces()
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of one message."""
-        if self._surfaces is None:
-            return self.encode_tokens(self.tokenizer(text))
-        cut, ids = self._surfaces
-        found = list(chain.from_iterable(map(ids.__getitem__, cut(text))))
-        return found[: self.limit] or [PAD_ID]
-
-    def encode_all(self, texts: Sequence[str]) -> Flat:
-        """Return the ids of many messages, the same as `encode` gives one by one, but faster.
-
-        All surface words of all messages are looked up in one go, with an end after each message;
-        NumPy then finds the ends.
-        """
-        if self._surfaces is None:
-            return flatten([self.encode(text) for text in texts])
-        cut, known = self._surfaces
-        parts: list[Ints] = []
-        words: list[str | None] = []
-        for text in texts:
-            words += cut(text)
-            words.append(END)
-            if len(words) > WORDS_AT_ONCE:
-                parts.append(self._looked_up(words, known))
-                words = []
-        ids = np.concatenate([*parts, self._looked_up(words, known)])
-        ends = np.flatnonzero(ids == END_ID)
-        lengths = np.diff(ends, prepend=-1) - 1
-        ids[ends] = PAD_ID  # an empty message reads its end
-        return Flat(ids=ids, starts=ends - lengths, lengths=np.maximum(lengths, 1))
-
-    def _looked_up(self, words: list[str | None], known: _SurfaceIds) -> Ints:
-        """Return the ids of messages' surface words, no message longer than the limit."""
-        ids = np.fromiter(chain.from_iterable(map(known.__getitem__, words)), np.int64)
-        ends = np.flatnonzero(ids == END_ID)
-        lengths = np.diff(ends, prepend=-1)  # with the end
-        if not self.limit or lengths.max(initial=0) <= self.limit + 1:
-            return ids
-        place = np.arange(len(ids)) - np.repeat(ends + 1 - lengths, lengths)  # in its message
-        cut_ids: Ints = ids[(place < self.limit) | (ids == END_ID)]
-        return cut_ids
-
-    def encode_tokens(self, tokens: list[str]) -> list[int]:
-        """Return the ids of tokens: those out of vocabulary replaced or dropped, the rest cut."""
-        find = self._ids.__getitem__
-        if self._ids.unknown_id == DROPPED and not self._ids.open_words:
-            ids = [i for i in map(find, tokens) if i != DROPPED][: self.limit]
-        else:
-            ids = list(map(find, tokens[: self.limit]))
-        return ids or [PAD_ID]

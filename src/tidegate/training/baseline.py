@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
-from tidegate.evaluation.calibration import Kind
+from tidegate.config import Kind
 
 Probabilities = npt.NDArray[np.float64]
 

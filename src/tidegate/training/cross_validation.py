@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.config import Config
-from tidegate.data.dataset import Dataset, grouped_folds
+from tidegate.data.dataset import Dataset
+from tidegate.data.splits import grouped_folds
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.evaluation.scores import compare, evaluate
 from tidegate.training.baseline import Baseline
 from tidegate.training.score import BASELINE, finite
-from tidegate.training.train import train
+from tidegate.training.train import Trained, train
 
 _DOUBTFUL_ROWS = 30
 
@@ -30,9 +31,16 @@ def cross_validate(
     config: Config,
     *,
     folds: int = 5,
+    learn: Callable[..., Trained] = train,
     on_fold: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Train once a fold and score each row by the model that has not seen it or its repeats.
+
+    Parameters
+    ----------
+    folds : how many
+    learn : what trains, called as `train` is
+    on_fold : called with a line after each fold
 
     Returns
     -------
@@ -51,13 +59,13 @@ def cross_validate(
     ours, theirs = np.zeros(shape), np.zeros(shape)
     chosen = np.zeros(dataset.targets.shape, dtype=np.int64)
     for fold in range(folds):
-        learn, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
-        predictor = Predictor(train(dataset, config, rows=(learn, held[:0])).bundle)
+        others, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
+        predictor = Predictor(learn(dataset, config, rows=(others, held[:0])).bundle)
         texts = [dataset.texts[i] for i in held]
         ours[held] = predictor.predict_proba(texts)
         chosen[held] = predictor.choose(ours[held])
         baseline = Baseline(dataset.kind, len(dataset.labels))
-        baseline.fit([dataset.texts[i] for i in learn], dataset.targets[learn])
+        baseline.fit([dataset.texts[i] for i in others], dataset.targets[others])
         theirs[held] = baseline.predict_proba(texts)
         share = float((chosen[held] == dataset.targets[held]).mean())
         on_fold(f"fold {fold + 1} of {folds}: {len(held)} rows held back, {share:.4f} right")

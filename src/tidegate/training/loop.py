@@ -15,9 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tidegate.config import TrainingConfig
+from tidegate.config import Kind, TrainingConfig
 from tidegate.engine.batches import length_pools
-from tidegate.evaluation.calibration import Kind
 from tidegate.training.checkpoint import Workspace, restore_state, state_of
 from tidegate.training.model import MessageNet
 

@@ -16,12 +16,13 @@ import torch
 
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset
-from tidegate.distillation.lessons import Lessons
 from tidegate.engine.batches import Batch, pad
+from tidegate.text.encoder import Encoder
 from tidegate.text.tokenizers import make_tokenizer
-from tidegate.text.vocabulary import Encoder, Vocabulary
+from tidegate.text.vocabulary import Vocabulary
 from tidegate.training.loop import Encoded
 from tidegate.training.pretrained import Pretrained, load_pretrained
+from tidegate.training.soft_labels import SoftLabels
 
 Indices = npt.NDArray[np.int64]
 
@@ -63,14 +64,14 @@ class Prepared:
             weights=None if weights is None else torch.from_numpy(weights[rows]).to(device),
         )
 
-    def taught(self, lessons: Lessons) -> Encoded:
-        """Return lessons as tensors on the config's device; words new to the encoder get ids."""
-        batch = pad([self.encoder.encode(text) for text in lessons.texts])
+    def softly_labelled(self, labels: SoftLabels) -> Encoded:
+        """Return texts and soft labels as tensors; words new to the encoder get ids."""
+        batch = pad([self.encoder.encode(text) for text in labels.texts])
         device = self.config.training.device
         return Encoded(
             token_ids=torch.from_numpy(batch.token_ids).to(device),
             lengths=torch.from_numpy(batch.lengths).to(device),
-            targets=torch.from_numpy(lessons.targets).to(device),
+            targets=torch.from_numpy(labels.targets).to(device),
         )
 
     def fingerprint(self) -> str:

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.config import untaught
 from tidegate.data.dataset import Dataset
-from tidegate.distillation.lessons import Teacher
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.evaluation.scores import Comparison, Report, compare, evaluate
@@ -24,13 +22,12 @@ from tidegate.training.baseline import Baseline, majority
 from tidegate.training.cost import Answer, Cost, cost
 from tidegate.training.loop import Epoch
 from tidegate.training.threads import torch_threads
-from tidegate.training.train import Trained, thresholds, train
+from tidegate.training.train import Trained, thresholds
 
 Probabilities = npt.NDArray[np.float64]
 BASELINE = "TF-IDF + logistic regression"
 MAJORITY = "majority class"
 OURS = "this model"
-UNTAUGHT = "the same network, no teacher"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +98,8 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Other:
-    """Another model that learned from the same rows, its threshold, and what it weighs."""
+class Contestant:
+    """A model that learned from the same rows: its answers, its threshold, and its size."""
 
     answer: Answer
     threshold: Any
@@ -110,19 +107,30 @@ class _Other:
     size_bytes: int
 
     def cost(self, texts: Sequence[str]) -> Cost:
+        """Return what it costs to answer texts, measured."""
         return cost(self.answer, texts, parameters=self.parameters, size_bytes=self.size_bytes)
 
 
-def score(trained: Trained) -> Scored:
-    """Score the engine and its rivals on the test rows."""
+def score(
+    trained: Trained,
+    *,
+    contestants: Mapping[str, Contestant] | None = None,
+    teacher: dict[str, Any] | None = None,
+) -> Scored:
+    """Score the engine and its rivals on the test rows.
+
+    Parameters
+    ----------
+    contestants : further rivals by name, whose cost is measured, too
+    teacher : what the report says of the teacher, if there was one
+    """
     test, prepared = trained.test, trained.prepared
-    ours = _engine(trained.bundle)
+    ours = contestant_of(trained.bundle)
     probabilities = ours.answer(test.texts)
     learned = prepared.dataset.subset(prepared.train_rows)
     report = _report(test, probabilities, threshold=ours.threshold)
     most = majority(learned.targets, len(test), kind=test.kind, n_labels=len(test.labels))
-    school = _school(trained)
-    others = {**school, BASELINE: _baseline(trained, learned)}
+    others = {**(contestants or {}), BASELINE: _baseline(trained, learned)}
     guesses = {name: (o.answer(test.texts), o.threshold) for name, o in others.items()}
     # The baseline stands last: what people would use instead is what ours is compared with.
     guesses = {MAJORITY: (most, np.array(0.5)), **guesses}
@@ -139,7 +147,7 @@ def score(trained: Trained) -> Scored:
         for name, (theirs, threshold) in guesses.items()
     )  # fmt: skip
     costs = {}
-    if school:
+    if contestants:
         with torch_threads(1):
             costs = {name: o.cost(test.texts) for name, o in {OURS: ours, **others}.items()}
     n_tokens, n_unknown = _words(trained)
@@ -147,49 +155,35 @@ def score(trained: Trained) -> Scored:
         bundle=trained.bundle, report=report, rivals=rivals, history=trained.history, test=test,
         probabilities=probabilities, n_tokens=n_tokens, n_unknown=n_unknown,
         state_changes=trained.state_changes, costs=costs,
-        teacher=None if trained.teacher is None else trained.teacher.facts,
+        teacher=teacher,
     )  # fmt: skip
     return replace(scored, bundle=replace(trained.bundle, metrics=_metrics(scored)))
 
 
-def _engine(bundle: Bundle) -> _Other:
+def contestant_of(bundle: Bundle) -> Contestant:
+    """Return a bundle as a contestant."""
     predictor = Predictor(bundle)
-    return _Other(
+    return Contestant(
         answer=predictor.predict_proba, threshold=predictor.threshold,
         parameters=bundle.n_parameters, size_bytes=bundle.size_bytes,
     )  # fmt: skip
 
 
-def _baseline(trained: Trained, learned: Dataset) -> _Other:
+def _baseline(trained: Trained, learned: Dataset) -> Contestant:
     found = Baseline(learned.kind, len(learned.labels)).fit(learned.texts, learned.targets)
-    return _Other(
-        answer=found.predict_proba, threshold=_their_threshold(trained, found),
+    return Contestant(
+        answer=found.predict_proba, threshold=chosen_threshold(trained, found.predict_proba),
         parameters=found.n_parameters, size_bytes=found.size_bytes,
     )  # fmt: skip
 
 
-def _school(trained: Trained) -> dict[str, _Other]:
-    """Return a taught model's untaught like, and its teacher."""
-    teacher, prepared = trained.teacher, trained.prepared
-    if teacher is None:
-        return {}
-    rows = np.sort(np.concatenate([prepared.train_rows, trained.kept_rows]))
-    config = untaught(prepared.config, several=prepared.dataset.kind == "multilabel")
-    alone = train(prepared.dataset, config, rows=(rows, prepared.test_rows[:0]))
-    taught = _Other(
-        answer=teacher.predict_proba, threshold=_their_threshold(trained, teacher),
-        parameters=teacher.facts["parameters"], size_bytes=teacher.facts["size_bytes"],
-    )  # fmt: skip
-    return {UNTAUGHT: _engine(alone.bundle), f"teacher: {teacher.name}": taught}
-
-
-def _their_threshold(trained: Trained, rival: Baseline | Teacher) -> npt.NDArray[np.float64]:
-    """Return a rival's thresholds, chosen as ours were: same rule, same rows."""
+def chosen_threshold(trained: Trained, answer: Answer) -> npt.NDArray[np.float64]:
+    """Return a rival's thresholds, chosen as ours were: by the same rule on the same rows."""
     dataset, rule = trained.prepared.dataset, trained.prepared.config.training.threshold
     if rule == "half" or dataset.kind == "multiclass":
         return np.array(0.5)
     kept = dataset.subset(trained.kept_rows)
-    probabilities = rival.predict_proba(kept.texts)
+    probabilities = answer(kept.texts)
     found = thresholds(kept.targets, probabilities, kind=dataset.kind, rule=rule)
     return np.array(found if dataset.kind == "multilabel" else found[0])
 

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.config import Config
-from tidegate.data.dataset import Dataset, grouped_folds, normalise, read_texts
-from tidegate.data.dataset import split as split_rows
-from tidegate.distillation.labelling import School
-from tidegate.distillation.lessons import Lessons, Teacher
-from tidegate.engine.bundle import Bundle, is_bundle
+from tidegate.config import Config, Kind
+from tidegate.data.dataset import Dataset
+from tidegate.data.splits import grouped_folds
+from tidegate.data.splits import split as split_rows
+from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
-from tidegate.evaluation.calibration import Kind, choose_threshold, fit_temperature
+from tidegate.evaluation.calibration import fit_temperature
+from tidegate.evaluation.thresholds import choose_threshold
 from tidegate.training.checkpoint import Workspace
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
-from tidegate.training.pace import Pace
 from tidegate.training.prepare import Indices, Prepared, prepare
+from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
 
 Weights = npt.NDArray[np.float32]
@@ -46,7 +44,6 @@ class Trained:
     prepared : the rows as the network read them
     kept_rows : training rows kept to choose thresholds and temperature on
     state_changes : test rows whose label random initial states change, for a config that has them
-    teacher : who taught it, if anyone did
     """
 
     bundle: Bundle
@@ -54,7 +51,6 @@ class Trained:
     prepared: Prepared
     kept_rows: Indices
     state_changes: int | None = None
-    teacher: Teacher | None = None
 
     @property
     def test(self) -> Dataset:
@@ -68,10 +64,7 @@ def train(
     *,
     rows: tuple[Indices, Indices] | None = None,
     sample_weight: Weights | None = None,
-    folder: Path | None = None,
-    resume: bool = False,
     on_prepared: Callable[[Prepared], None] = lambda prepared: None,
-    on_stage: Callable[[str], None] = lambda line: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
     """Split, read, train, and export.
@@ -79,78 +72,40 @@ def train(
     Parameters
     ----------
     rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
-    sample_weight : (N,) how much each row counts in the loss; not with a teacher
-    folder, resume : where a teacher's and its student's unfinished work is kept, and whether to
-        go on with it
-    on_prepared, on_stage, on_epoch : called with the prepared rows, with a line for each stage of a
-        teacher's work, and after each epoch
+    sample_weight : (N,) how much each row counts in the loss
+    on_prepared, on_epoch : called with the prepared rows, and after each epoch
 
     Raises
     ------
     ConfigError, DataError
-        A setting or the data do not allow it.
+        A setting or the data do not allow it; or the config names a teacher, whose student
+        `distillation.student.train_student` trains.
     ParityError
         The exported engine disagrees with torch.
     """
-    if sample_weight is not None and config.training.teacher != "none":
-        raise ConfigError("sample_weight: a teacher's lessons have none; train without a teacher")
-    if config.training.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: found 'cuda', which this machine does not have; use cpu")
-    if config.training.teacher != "none" and config.network.pooling == "padded_last":
-        raise ConfigError(
-            "teacher: found with pooling=padded_last, whose answer depends on the padding; choose "
-            "another pooling, or no teacher"
-        )
-    train_rows, test_rows = rows if rows is not None else split_rows(dataset, config.data)
-    kept, validation = _hold_back(dataset, config, train_rows)
-    prepared = prepare(dataset, config, train=kept, test=test_rows)
+    if config.distillation.teacher != "none":
+        raise ConfigError("teacher: this trains without one; call train_student, or leave it out")
+    prepared, validation = read_rows(dataset, config, rows)
     on_prepared(prepared)
     with torch_threads(config.training.threads):
-        if config.training.teacher == "none":
-            return trained_on(prepared, validation, sample_weight=sample_weight, on_epoch=on_epoch)
-        school = _school(prepared, folder=folder, resume=resume, say=on_stage)
-        lessons = school.lessons(partial(learn_member, work=school.work))
-        pace = Pace("student: epoch", config.training.epochs)
-
-        def on_student(epoch: Epoch) -> None:
-            on_epoch(epoch)
-            on_stage(pace.line(epoch.number))
-
-        return trained_on(
-            prepared, validation, lessons=lessons, work=school.work, on_epoch=on_student
-        )
+        return trained_on(prepared, validation, sample_weight=sample_weight, on_epoch=on_epoch)
 
 
-def _school(
-    prepared: Prepared, *, folder: Path | None, resume: bool, say: Callable[[str], None]
-) -> School:
-    """Return the config's teachers, who may see the training rows."""
-    config, dataset = prepared.config, prepared.dataset
-    path = config.training.unlabelled
-    found = read_texts(path, config.data) if path else ()
-    labelled = {normalise(text) for text in dataset.texts}  # to be answered, or learned already
-    unlabelled = [text for text in found if normalise(text) not in labelled]
-    if len(unlabelled) < len(found):
-        say(f"unlabelled: {len(found) - len(unlabelled):,} of {len(found):,} left out: rows' own")
-    held_back = np.setdiff1d(np.arange(len(dataset)), prepared.train_rows)
-    return School(
-        dataset.subset(prepared.train_rows), config,
-        avoided=[dataset.texts[i] for i in held_back], unlabelled=unlabelled,
-        folder=folder, resume=resume, say=say,
-    )  # fmt: skip
+def read_rows(
+    dataset: Dataset, config: Config, rows: tuple[Indices, Indices] | None
+) -> tuple[Prepared, Indices]:
+    """Split a dataset and read it; return it prepared, and the rows kept to choose thresholds on.
 
-
-def learn_member(
-    dataset: Dataset, config: Config, rows: Indices, *, work: Workspace | None
-) -> Predictor:
-    """Train one LSTM of a teacher, or load it if an interrupted run had done so."""
-    place = None if work is None else work.folder / f"lstm-{config.training.seed}"
-    if place is not None and is_bundle(place):
-        return Predictor.load(place)
-    bundle = trained_on(prepare(dataset, config, train=rows, test=rows[:0]), rows[:0]).bundle
-    if place is not None:
-        bundle.save(place)
-    return Predictor(bundle)
+    Raises
+    ------
+    ConfigError
+        The config's device is not on this machine.
+    """
+    if config.training.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: found 'cuda', which this machine does not have; use cpu")
+    train_rows, test_rows = rows if rows is not None else split_rows(dataset, config.data)
+    kept, validation = _hold_back(dataset, config, train_rows)
+    return prepare(dataset, config, train=kept, test=test_rows), validation
 
 
 def trained_on(
@@ -158,13 +113,13 @@ def trained_on(
     validation: Indices,
     *,
     sample_weight: Weights | None = None,
-    lessons: Lessons | None = None,
+    soft_labels: SoftLabels | None = None,
     work: Workspace | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
     """Fit, export, and choose thresholds; count what random initial states would change."""
     test_rows = prepared.test_rows
-    model, history = _fit(prepared, sample_weight, lessons, work=work, on_epoch=on_epoch)
+    model, history = _fit(prepared, sample_weight, soft_labels, work=work, on_epoch=on_epoch)
     random_logits = None
     if model.random_states and len(test_rows):
         random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
@@ -175,7 +130,7 @@ def trained_on(
         changes = int(((settled >= 0) != (random_logits >= 0)).any(axis=1).sum())
     return Trained(
         bundle=bundle, history=history, prepared=prepared, kept_rows=validation,
-        state_changes=changes, teacher=None if lessons is None else lessons.teacher,
+        state_changes=changes,
     )  # fmt: skip
 
 
@@ -192,15 +147,15 @@ def _hold_back(dataset: Dataset, config: Config, rows: Indices) -> tuple[Indices
 def _fit(
     prepared: Prepared,
     sample_weight: Weights | None,
-    lessons: Lessons | None,
+    soft_labels: SoftLabels | None,
     *,
     work: Workspace | None,
     on_epoch: Callable[[Epoch], None],
 ) -> tuple[MessageNet, list[Epoch]]:
     """Build the network and train it, random numbers drawn from the config's seed alone."""
     config, dataset = prepared.config, prepared.dataset
-    if lessons is not None:
-        learned = prepared.taught(lessons)  # before the vectors: it may meet new words
+    if soft_labels is not None:
+        learned = prepared.softly_labelled(soft_labels)  # before the vectors: it may meet new words
     else:
         learned = prepared.encoded(prepared.train_rows, sample_weight)
     vectors = None

@@ -26,11 +26,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.config import Kind
 from tidegate.engine.batches import Packed
 from tidegate.engine.lstm import Floats, Trace
 from tidegate.engine.network import Direction, Network
 from tidegate.engine.predictor import Predictor, to_probabilities
-from tidegate.evaluation.calibration import Kind
 
 Doubles = npt.NDArray[np.float64]
 

@@ -17,10 +17,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tidegate.config import Kind
 from tidegate.distillation.encoders.encoder import Encoder
-from tidegate.distillation.lessons import log_odds
+from tidegate.distillation.soft_labels import log_odds
 from tidegate.engine.batches import length_pools
-from tidegate.evaluation.calibration import Kind
 from tidegate.training.checkpoint import Workspace, restore_state, state_of
 
 BATCH, EPOCHS, RATE, DECAY, WARMUP, CLIP = 32, 2, 8e-5, 0.01, 0.1, 1.0

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.config import TrainingConfig
+from tidegate.config import Config, Kind
 from tidegate.data.dataset import Dataset
 from tidegate.distillation.encoders.encoder import Encoder
 from tidegate.distillation.encoders.finetune import answer, best_precision, finetune, fingerprint
-from tidegate.distillation.lessons import Probabilities, out_of_fold, own_shares
-from tidegate.evaluation.calibration import Kind
+from tidegate.distillation.soft_labels import Probabilities, out_of_fold, own_shares
 from tidegate.training.checkpoint import Workspace
 
 Say = Callable[[str], None]
@@ -55,7 +54,7 @@ class EncoderTeacher:
         }
 
     @classmethod
-    def of(cls, dataset: Dataset, training: TrainingConfig) -> EncoderTeacher:
+    def of(cls, dataset: Dataset, config: Config) -> EncoderTeacher:
         """Load the encoder a config names, with an untrained head for a dataset's labels.
 
         Raises
@@ -64,9 +63,10 @@ class EncoderTeacher:
             It cannot be had.
         """
         outputs = 1 if dataset.kind == "binary" else len(dataset.labels)
+        training, distillation = config.training, config.distillation
         first = training.seed * 100
-        seeds = range(first, first + (training.teacher_folds if training.cross_fit else 1))
-        encoders = [Encoder(training.teacher, n_outputs=outputs, seed=seed) for seed in seeds]
+        seeds = range(first, first + (distillation.teacher_folds if distillation.cross_fit else 1))
+        encoders = [Encoder(distillation.teacher, n_outputs=outputs, seed=seed) for seed in seeds]
         return cls([encoder.to(training.device) for encoder in encoders], kind=dataset.kind)
 
     def identity(self) -> str:
@@ -77,7 +77,7 @@ class EncoderTeacher:
         self,
         own: Dataset,
         folds: npt.NDArray[np.int64],
-        training: TrainingConfig,
+        seed: int,
         *,
         work: Workspace | None = None,
         say: Say = lambda line: None,
@@ -87,6 +87,7 @@ class EncoderTeacher:
         Parameters
         ----------
         folds : (N,) the fold of each row
+        seed : of the training config
         work : where unfinished work is kept, to be gone on with; by default nowhere
         say : called with a line now and then
         """
@@ -95,7 +96,7 @@ class EncoderTeacher:
             rows = own if total == 1 else own.subset(np.flatnonzero(folds != number))
             finetune(
                 encoder, rows.texts, own_shares(rows).astype(np.float32), kind=own.kind,
-                seed=training.seed * 100 + number, precision=self.precision, workspace=work,
+                seed=seed * 100 + number, precision=self.precision, workspace=work,
                 name=f"encoder {number + 1} of {total}", say=say,
             )  # fmt: skip
 
@@ -117,7 +118,7 @@ class EncoderTeacher:
     ) -> Probabilities:
         """Return the probabilities (n, L) of texts by the encoder that has not seen their fold.
 
-        Those of fold −1 are nobody's: all encoders label them.
+        Texts of fold −1 were made from no row: all encoders label them.
         """
         if len(self.encoders) == 1:
             return self.predict_proba(texts, work=work, say=say)

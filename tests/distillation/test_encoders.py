@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_lessons import rows
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from conftest import WORDS
+from conftest import WORDS, rows
 from tidegate.cli import main
-from tidegate.config import Config, preset
+from tidegate.config import Config
 from tidegate.distillation.encoders.encoder import Encoder
 from tidegate.distillation.encoders.finetune import answer, finetune, fingerprint
 from tidegate.distillation.encoders.teacher import EncoderTeacher
+from tidegate.distillation.student import train_student
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.estimator import TidegateClassifier
+from tidegate.presets import preset
 from tidegate.training.checkpoint import Arrays, Workspace
-from tidegate.training.train import train
 
 SMALL = {
     "vectors": "none", "embedding_size": 6, "hidden_size": 4, "epochs": 1, "augment": 2,
@@ -71,15 +71,14 @@ def test_an_encoder_teaches_every_kind_of_label(kind: str, encoder: Path) -> Non
     data = rows(160, kind)
     config = config_of(kind, encoder)
     learned, held = np.arange(120), np.arange(120, 160)
-    trained = train(data, config, rows=(learned, held))
-    assert trained.teacher is not None
-    assert trained.teacher.facts["licence"] == "apache-2.0"
-    found = trained.teacher.predict_proba(data.texts[:7])
+    distilled = train_student(data, config, rows=(learned, held))
+    assert distilled.teacher.facts["licence"] == "apache-2.0"
+    found = distilled.teacher.predict_proba(data.texts[:7])
     assert found.shape == (7, len(data.labels))
     if kind != "multilabel":
         assert found.sum(axis=1) == pytest.approx(np.ones(7))
-    again = train(data, config, rows=(learned, held))
-    one, other = (Predictor(t.bundle).predict_proba(data.texts) for t in (trained, again))
+    again = train_student(data, config, rows=(learned, held))
+    one, other = (Predictor(t.trained.bundle).predict_proba(data.texts) for t in (distilled, again))
     assert one.tobytes() == other.tobytes()
 
 
@@ -137,12 +136,12 @@ def test_a_stopped_fine_tuning_ends_with_the_same_weights(encoder: Path, tmp_pat
 def test_no_encoder_learns_from_what_it_labels(encoder: Path) -> None:
     """Labels of one fold, turned round, change every encoder but the one that labels that fold."""
     data, folds = rows(120), np.arange(120) % 3
-    training = config_of("binary", encoder).with_settings(teacher_folds=3).training
+    config = config_of("binary", encoder).with_settings(teacher_folds=3)
     turned = replace(data, targets=np.where(folds == 1, 1 - data.targets, data.targets))
     taught = []
     for own in (data, turned):
-        teacher = EncoderTeacher.of(own, training)
-        teacher.learn(own, folds, training)
+        teacher = EncoderTeacher.of(own, config)
+        teacher.learn(own, folds, seed=config.training.seed)
         taught.append(teacher)
     same = [
         fingerprint(one) == fingerprint(other)
@@ -161,9 +160,8 @@ def test_no_encoder_learns_from_what_it_labels(encoder: Path) -> None:
 def test_one_encoder_may_teach_alone(encoder: Path) -> None:
     data = rows(60)
     config = config_of("binary", encoder).with_settings(cross_fit=False, blend_share=0.0)
-    trained = train(data, config, rows=(np.arange(40), np.arange(40, 60)))
-    assert trained.teacher is not None
-    assert trained.teacher.facts["encoders"] == 1
+    distilled = train_student(data, config, rows=(np.arange(40), np.arange(40, 60)))
+    assert distilled.teacher.facts["encoders"] == 1
 
 
 def write_rows(path: Path) -> Path:
@@ -221,11 +219,11 @@ def test_unlabelled_texts_are_learned_from(encoder: Path, tmp_path: Path) -> Non
     more.write_text("text\n" + "storm over the sea\n" * 3 + "\n", encoding="utf-8")
     data, split = rows(120), (np.arange(90), np.arange(90, 120))
     config = config_of("binary", encoder)
-    with_more = train(data, config.with_settings(unlabelled=str(more)), rows=split)
-    without = train(data, config, rows=split)
+    with_more = train_student(data, config.with_settings(unlabelled=str(more)), rows=split)
+    without = train_student(data, config, rows=split)
     assert any(
-        not np.array_equal(with_more.bundle.weights[k], without.bundle.weights[k])
-        for k in without.bundle.weights
+        not np.array_equal(with_more.trained.bundle.weights[k], without.trained.bundle.weights[k])
+        for k in without.trained.bundle.weights
     )
 
 
@@ -236,27 +234,27 @@ def test_unlabelled_texts_that_are_rows_are_left_out(encoder: Path, tmp_path: Pa
     more.write_text("text\n" + "\n".join(t.upper() for t in data.texts) + "\n", encoding="utf-8")
     config = config_of("binary", encoder)
     stages: list[str] = []
-    with_more = train(
+    with_more = train_student(
         data, config.with_settings(unlabelled=str(more)), rows=split, on_stage=stages.append
     )
     assert stages[0] == "unlabelled: 120 of 120 left out: rows' own"
-    without = train(data, config, rows=split)
+    without = train_student(data, config, rows=split)
     assert all(
-        np.array_equal(with_more.bundle.weights[k], without.bundle.weights[k])
-        for k in without.bundle.weights
+        np.array_equal(with_more.trained.bundle.weights[k], without.trained.bundle.weights[k])
+        for k in without.trained.bundle.weights
     )
 
 
 def test_a_network_that_reads_padding_has_no_teacher(encoder: Path) -> None:
     config = preset("lesson").with_settings(teacher=str(encoder))
     with pytest.raises(ConfigError, match="padded_last"):
-        train(rows(60), config)
+        train_student(rows(60), config)
 
 
 def test_the_estimator_takes_a_teacher(encoder: Path) -> None:
     data = rows(80)
     clf = TidegateClassifier(teacher=str(encoder), settings=SMALL).fit(data.texts, data.targets)
-    assert clf.bundle_.config.training.teacher == str(encoder)
+    assert clf.bundle_.config.distillation.teacher == str(encoder)
     assert clf.predict_proba(["fire"]).shape == (1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Made texts: seeded, never a given or held-back one; and lessons that leak nothing."""
+"""Augmented texts: seeded, never a given or held-out one; and soft labels that leak nothing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from conftest import WORDS
-from tidegate.config import Config, preset, untaught
-from tidegate.data.dataset import Dataset, normalise
-from tidegate.distillation.labelling import Reading, School
-from tidegate.distillation.lessons import augmented
+from conftest import rows
+from tidegate.config import Config
+from tidegate.data.dataset import Dataset
+from tidegate.data.splits import normalise
+from tidegate.distillation.augmentation import augmented
+from tidegate.distillation.labelling import SoftLabeller, TextsToLabel
 from tidegate.distillation.neighbours import neighbours
+from tidegate.distillation.student import train_as_configured, train_student
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
+from tidegate.presets import preset, untaught
 from tidegate.training.pretrained import Pretrained
-from tidegate.training.train import train
 
 TEXTS = [
     "fire near the old house on main street",
@@ -25,24 +27,6 @@ TEXTS = [
     "my inbox is on fire, send coffee and help",
     "lovely sunset over the sea, best of the year",
 ]
-
-
-def rows(n: int, kind: str = "binary") -> Dataset:
-    """Return n short messages; those that name a disaster carry the label."""
-    rng = np.random.default_rng(5)
-    texts = [" ".join(rng.choice(WORDS, size=6)) + f" {k}" for k in range(n)]
-    shocking = np.array([any(w in t for w in ("fire", "flood", "storm", "crash")) for t in texts])
-    urgent = np.array(["help" in t or "please" in t for t in texts])
-    targets = {
-        "binary": shocking.astype(np.int64),
-        "multiclass": shocking + 2 * urgent * ~shocking,
-        "multilabel": np.stack([shocking, urgent], axis=1).astype(np.int64),
-    }[kind]
-    labels = {"binary": ("0", "1"), "multiclass": ("a", "b", "c"), "multilabel": ("x", "y")}[kind]
-    return Dataset(
-        texts=tuple(texts), targets=targets, labels=labels, kind=kind,
-        rows=tuple(range(1, n + 1)), source="memory",
-    )  # fmt: skip
 
 
 def test_made_texts_are_new_distinct_and_seeded() -> None:
@@ -113,14 +97,13 @@ def test_a_blend_teaches_every_kind_of_label(kind: str) -> None:
     data, config = rows(160, kind), config_of(kind)
     stages: list[str] = []
     learned, held = np.arange(120), np.arange(120, 160)
-    trained = train(data, config, rows=(learned, held), on_stage=stages.append)
-    assert trained.teacher is not None
-    assert trained.teacher.predict_proba(data.texts[:5]).shape == (5, len(data.labels))
+    distilled = train_student(data, config, rows=(learned, held), on_stage=stages.append)
+    assert distilled.teacher.predict_proba(data.texts[:5]).shape == (5, len(data.labels))
     assert [line.split(",")[0] for line in stages[:2]] == ["teacher: blend"] * 2
     assert stages[-1] == "student: epoch 1 of 1, 0 s left"
-    again = train(data, config, rows=(learned, held))
+    again = train_student(data, config, rows=(learned, held))
     ours, theirs = (
-        Predictor(t.bundle).predict_proba(data.texts).tobytes() for t in (trained, again)
+        Predictor(t.trained.bundle).predict_proba(data.texts).tobytes() for t in (distilled, again)
     )
     assert ours == theirs
 
@@ -142,11 +125,11 @@ def test_no_member_of_a_blend_learned_from_what_it_labels() -> None:
         return Spy({own.texts[i] for i in rows})
 
     held_back = data.texts[60:]
-    school = School(
+    labeller = SoftLabeller(
         data.subset(np.arange(60)), config, avoided=held_back, unlabelled=["no label here"],
         folder=None, resume=False, say=lambda line: None,
     )  # fmt: skip
-    found = school.lessons(learn)
+    found = labeller.label(learn).soft_labels
     assert found.texts[-1] == "no label here"
     assert len(found.texts) == len(found.targets) > 120
     assert not set(held_back) & set(found.texts)
@@ -164,9 +147,9 @@ def test_made_texts_have_words_that_no_row_has_where_there_are_vectors() -> None
 
     def new_words(**settings: object) -> set[str]:
         config = config_of("binary").with_settings(**settings)
-        reading = Reading.of(own, config, avoided=(), unlabelled=())
-        assert len(reading.texts) == len(reading.folds) > 90
-        return {word for text in reading.texts for word in text.split()} - known
+        made = TextsToLabel.of(own, config, avoided=(), unlabelled=())
+        assert len(made.texts) == len(made.folds) > 90
+        return {word for text in made.texts for word in text.split()} - known
 
     assert new_words(vectors="wordllama")
     assert not new_words(vectors="wordllama", swap_share=0.0)
@@ -181,15 +164,15 @@ def test_a_leaked_label_would_show() -> None:
         labels=data.labels, kind=data.kind, rows=data.rows, source=data.source,
     )  # fmt: skip
     split = (np.arange(90), np.arange(90, 120))
-    one, other = (train(d, config, rows=split).bundle for d in (data, turned))
+    one, other = (train_student(d, config, rows=split).trained.bundle for d in (data, turned))
     assert all(np.array_equal(one.weights[k], other.weights[k]) for k in one.weights)
 
 
 def test_a_teacher_makes_best_of_default_and_can_be_taken_away() -> None:
     assert preset("default", teacher="blend") == preset("best")
-    assert preset("best", teacher="an/encoder").training.augment == 8
+    assert preset("best", teacher="an/encoder").distillation.augment == 8
     assert untaught(preset("default", teacher="an/encoder"), several=False) == preset("default")
     assert preset("default") == untaught(preset("best"), several=False)
-    assert untaught(preset("best", n_label_columns=3), several=True).training.teacher == "none"
-    with pytest.raises(ConfigError, match="a teacher's lessons have none"):
-        train(rows(40), config_of("binary"), sample_weight=np.ones(40, np.float32))
+    assert untaught(preset("best", n_label_columns=3), several=True).distillation.teacher == "none"
+    with pytest.raises(ConfigError, match="soft labels have none"):
+        train_as_configured(rows(40), config_of("binary"), sample_weight=np.ones(40, np.float32))

@@ -1,0 +1,115 @@
+"""The presets: configs that people start from.
+
+Takes a preset's name and what the labels and the teacher are; gives a `Config`. A preset is a
+value, never a code path: whatever differs between two presets is a field of the config.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.config import Config, DataConfig, NetworkConfig, TextConfig, TrainingConfig
+from tidegate.errors import ConfigError
+
+LESSON = Config(
+    data=DataConfig(split="random"),
+    text=TextConfig(
+        tokenizer="lesson", max_tokens=0, num_words=9300, min_count=1, vocabulary_rows="all",
+        unknown="drop",
+    ),
+    network=NetworkConfig(
+        vectors="none", embedding_size=256, hidden_size=256, num_layers=2, bidirectional=False,
+        pooling="padded_last", head_size=256, initial_state="xavier", embedding_scale=1.0,
+        recurrent_init="uniform",
+        forget_bias=0.0, word_dropout=0.0, channel_dropout=0.0, dropout=0.5,
+    ),
+    training=TrainingConfig(
+        epochs=20, batch_size=128, batches="in_order", optimizer="rmsprop", learning_rate=1e-3,
+        weight_decay=0.0, schedule="constant", clip_norm=0.0, label_smoothing=0.0,
+    ),
+)  # fmt: skip
+
+# Rare labels have few rows to learn from: a wider network, far less regularised, read further,
+# that knows words by their pretrained vectors more than by its own.
+# Smoothing would pull the probability of every absent label towards ½, most of them labels a
+# message never has.
+MULTILABEL = Config(
+    text=TextConfig(max_tokens=80),
+    network=NetworkConfig(
+        vector_size=128, embedding_size=16, hidden_size=192,
+        word_dropout=0.1, channel_dropout=0.1, dropout=0.2,
+    ),
+    training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),
+)  # fmt: skip
+
+# A blend's word on one made text a row helps; more of them cost F1. The more rows its members learn
+# from, the better it labels the rest: eight folds, where they are quickly trained. With several
+# labels none of this, nor a kernel model, has been measured.
+_SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
+_BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {
+    "teacher_folds": 8, "kernel_share": 0.3, "augment": 1, "word_dropout": 0.1,
+}  # fmt: skip
+# An encoder's soft labels on many made texts are what regularises: less of the rest is needed.
+_BY_ENCODER: dict[str, Any] = {
+    "augment": 8, "label_smoothing": 0.0, "epochs": 4,
+    "word_dropout": 0.05, "channel_dropout": 0.15, "dropout": 0.15,
+}  # fmt: skip
+_SEVERAL_BY_ENCODER: dict[str, Any] = {"augment": 2, "epochs": 4}
+
+PRESETS: dict[str, Config] = {
+    "default": Config(),
+    "best": Config().with_settings(**_BY_BLEND),
+    "lesson": LESSON,
+    "multilabel": MULTILABEL,
+}
+
+
+def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Config:
+    """Return a preset by name.
+
+    Parameters
+    ----------
+    n_label_columns : of several, `default` is `multilabel`, and `best` that with a teacher
+    teacher : with one, `default` is `best`, which makes the most of it; an encoder's is another
+        `best` than a blend's
+
+    Raises
+    ------
+    ConfigError
+        No preset has that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"preset {name!r} does not exist: choose one of {', '.join(PRESETS)}")
+    if name == "default" and teacher != "none":
+        name = "best"
+    several = n_label_columns > 1
+    if several and name == "default":
+        name = "multilabel"
+    if name != "best":
+        return PRESETS[name]
+    base = MULTILABEL if several else Config()
+    return base.with_settings(**_taught(teacher, several=several))
+
+
+def untaught(config: Config, *, several: bool) -> Config:
+    """Return the config without its teacher, regularised as a model is that has none.
+
+    Parameters
+    ----------
+    several : whether a message carries several labels
+    """
+    base = MULTILABEL if several else Config()
+    taught = _taught(config.distillation.teacher, several=several)
+    settings = {k: v for section in base.to_dict().values() for k, v in section.items()}
+    chosen = {k: v for section in config.to_dict().values() for k, v in section.items()}
+    # What somebody chose stays: only what the teacher's preset set is set back.
+    names = [name for name, value in taught.items() if chosen[name] == value]
+    plain = {name: settings[name] for name in (*names, "teacher", "augment")}
+    return config.with_settings(unlabelled="", **plain)
+
+
+def _taught(teacher: str, *, several: bool) -> dict[str, Any]:
+    """Return what differs from the plain preset where a teacher teaches: by what it is."""
+    if teacher in ("none", "blend"):
+        return _SEVERAL_BY_BLEND if several else _BY_BLEND
+    return {"teacher": teacher} | (_SEVERAL_BY_ENCODER if several else _BY_ENCODER)
