@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.results_file import DATA, write
 from tidegate.data.dataset import Dataset, read_dataset
 from tidegate.data.splits import grouped_folds
-from tidegate.distillation.student import train_as_configured
+from tidegate.distillation.student import learner_of
 from tidegate.engine.predictor import Predictor
 from tidegate.evaluation.scores import compare, evaluate
 from tidegate.presets import preset
@@ -54,7 +54,7 @@ def one_seed(data: Dataset, seed: int, presets: list[str]) -> dict[str, Any]:
         config = preset(name).with_settings(seed=seed)
 
         def fit(rows: Any) -> Predictor:
-            return Predictor(train_as_configured(data, config, rows=(rows, rows[:0])).bundle)
+            return Predictor(learner_of(data, config).learn((rows, rows[:0])).bundle)
 
         return fit
 

@@ -36,7 +36,7 @@ from benchmarks.contestants import CONTESTANTS
 from benchmarks.results_file import DATA, write
 from tidegate.data.dataset import Dataset, read_dataset
 from tidegate.data.splits import split
-from tidegate.distillation.student import train_as_configured
+from tidegate.distillation.student import learner_of
 from tidegate.engine.blas import one_thread
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.network import weight_shapes
@@ -71,7 +71,7 @@ def learn(data: Dataset, rows: Any, folder: Path) -> dict[str, float]:
         model.save_model(str(folder / "fasttext.bin"))
 
     def fit_preset(name: str) -> None:
-        train_as_configured(data, preset(name), rows=rows).bundle.save(folder / name)
+        learner_of(data, preset(name)).learn(rows).bundle.save(folder / name)
 
     kept = folder / "seconds.json"
     seconds = json.loads(kept.read_text()) if kept.exists() else {}

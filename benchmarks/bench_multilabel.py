@@ -18,7 +18,7 @@ from benchmarks.results_file import DATA, write
 from tidegate.config import DataConfig
 from tidegate.data.dataset import Dataset, read_dataset
 from tidegate.data.splits import grouped_folds
-from tidegate.distillation.student import train_as_configured
+from tidegate.distillation.student import learner_of
 from tidegate.engine.predictor import Predictor
 from tidegate.evaluation.scores import evaluate
 from tidegate.evaluation.thresholds import choose_threshold
@@ -46,7 +46,7 @@ def main() -> None:
     config = preset("multilabel").with_settings(label=labels, threshold="half")
 
     def ours(rows: Any) -> Any:
-        return Predictor(train_as_configured(data, config, rows=(rows, rows[:0])).bundle)
+        return Predictor(learner_of(data, config).learn((rows, rows[:0])).bundle)
 
     def theirs(rows: Any) -> Any:
         model = Baseline("multilabel", len(labels))

@@ -53,6 +53,10 @@ class DataConfig(_Section):
     split: Literal["grouped", "random"] = setting("grouped", "how test rows are chosen")
     test_share: float = setting(0.2, "share of the rows held back for the test", above=0, below=1)
     split_seed: int = setting(20231116, "seed of the split", at_least=0)
+    score: Literal["auto", "split", "cv", "none"] = setting(
+        "auto", "how held-out figures are made; auto: cv under 2,000 rows, else split"
+    )
+    folds: int = setting(5, "folds of a cross-validation", at_least=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +113,7 @@ class TrainingConfig(_Section):
     class_weights: Literal["none", "balanced"] = setting("none", "weight of each class in the loss")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of training")
     threads: int = setting(1, "cores used to learn; 0: all, bytes may then vary", at_least=0)
+    refit: bool = setting(True, "ship a model of all rows; false: the one that was scored")
     device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
     threshold: str = setting("half", "decision rule: half, f1, f2, precision:0.9, cost:5:1")
     calibrate: bool = setting(False, "fit a temperature on rows kept from training")

@@ -1,7 +1,7 @@
 """The scikit-learn surface: fit and predict on lists, arrays or data-frame columns of messages.
 
 Takes texts and labels, gives an estimator that clones, pickles and searches as others do. Learning
-goes through `train_as_configured`, answering through the one `Predictor`.
+goes through a `Learner`, answering through the one `Predictor`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 # First: its door says which extra is missing, where scikit-learn's own import would not.
-from tidegate.distillation.student import train_as_configured  # isort: skip
+from tidegate.distillation.student import learner_of  # isort: skip
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from tidegate.data.dataset import Dataset
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import DataError
 from tidegate.presets import preset
+from tidegate.training.learner import train_on_all
 
 _OWN = ("preset", "settings", "random_state", "class_weight")
 
@@ -124,13 +125,8 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(
                     f"sample_weight: shape {weights.shape} for {len(texts)} texts; give one a text"
                 )
-        everything = np.arange(len(texts))
-        trained = train_as_configured(
-            dataset,
-            self._config(np.ndim(y)),
-            rows=(everything, everything[:0]),
-            sample_weight=weights,
-        )
+        learner = learner_of(dataset, self._config(np.ndim(y)), sample_weight=weights)
+        trained = train_on_all(learner)
         self.bundle_ = trained.bundle
         self.history_ = trained.history
         self._predictor: Predictor | None = None

@@ -12,7 +12,7 @@ from tidegate.config import Config, DataConfig, NetworkConfig, TextConfig, Train
 from tidegate.errors import ConfigError
 
 LESSON = Config(
-    data=DataConfig(split="random"),
+    data=DataConfig(split="random", score="split"),
     text=TextConfig(
         tokenizer="lesson", max_tokens=0, num_words=9300, min_count=1, vocabulary_rows="all",
         unknown="drop",
@@ -25,7 +25,7 @@ LESSON = Config(
     ),
     training=TrainingConfig(
         epochs=20, batch_size=128, batches="in_order", optimizer="rmsprop", learning_rate=1e-3,
-        weight_decay=0.0, schedule="constant", clip_norm=0.0, label_smoothing=0.0,
+        weight_decay=0.0, schedule="constant", clip_norm=0.0, label_smoothing=0.0, refit=False,
     ),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from tidegate.data.splits import normalise
 from tidegate.distillation.augmentation import augmented
 from tidegate.distillation.labelling import SoftLabeller, TextsToLabel
 from tidegate.distillation.neighbours import neighbours
-from tidegate.distillation.student import train_as_configured, train_student
+from tidegate.distillation.student import learner_of, train_student
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.presets import preset, untaught
@@ -175,4 +175,4 @@ def test_a_teacher_makes_best_of_default_and_can_be_taken_away() -> None:
     assert preset("default") == untaught(preset("best"), several=False)
     assert untaught(preset("best", n_label_columns=3), several=True).distillation.teacher == "none"
     with pytest.raises(ConfigError, match="soft labels have none"):
-        train_as_configured(rows(40), config_of("binary"), sample_weight=np.ones(40, np.float32))
+        learner_of(rows(40), config_of("binary"), sample_weight=np.ones(40, np.float32))

@@ -16,7 +16,8 @@ from tidegate.engine.bundle import Bundle
 from tidegate.errors import ConfigError
 from tidegate.report.card import model_card, with_report
 from tidegate.report.page import report_page
-from tidegate.training.cross_validation import cross_validate, lines
+from tidegate.training.held_out import by_cross_validation
+from tidegate.training.learner import Learner, train_and_score
 from tidegate.training.prepare import prepare
 from tidegate.training.score import Scored, score
 from tidegate.training.train import train
@@ -27,9 +28,7 @@ NASTY = '<script>alert("x")</script> & \u202eright to left\u202c 👩‍🚒'
 def scored(kind: str = "binary") -> Scored:
     data = made_up(kind)
     nasty = replace(data, texts=tuple(f"{text} {NASTY}{i}" for i, text in enumerate(data.texts)))
-    found = score(train(nasty, small(epochs=2)))
-    validation = cross_validate(nasty, small(epochs=1), folds=2)
-    return replace(found, cross_validation=validation)
+    return train_and_score(Learner(nasty, small(epochs=2, score="cv", folds=2)))
 
 
 @pytest.fixture(scope="module", params=["binary", "multiclass", "multilabel"])
@@ -75,13 +74,15 @@ def test_cross_validation_scores_every_row_and_names_the_doubtful() -> None:
     data = made_up()
     wrong = data.targets.copy()
     wrong[7] = 1 - wrong[7]
-    found = cross_validate(replace(data, targets=wrong), small(), folds=4)
-    assert found["model"]["n_rows"] == len(data)
-    assert found["model"]["scores"]["accuracy"]["value"] > 0.8
-    assert 8 in [row["row"] for row in found["doubtful"]]
-    assert "ahead by" in lines(found)[-1]
+    config = small(score="cv", folds=4)
+    found = train_and_score(Learner(replace(data, targets=wrong), config))
+    assert found.report.n_rows == len(data)
+    assert found.report.scores["accuracy"].value > 0.8
+    assert 8 in [row["row"] for row in found.doubtful()]
+    assert "ahead of" in found.lines()[-3]
+    assert found.lines()[-1].startswith("The figures are of 4 models that each learned from about")
     with pytest.raises(ConfigError, match="cv: found 1; give 2 or more folds"):
-        cross_validate(data, small(), folds=1)
+        by_cross_validation(data, config, folds=1)
 
 
 def test_a_planted_repeat_never_stands_on_both_sides() -> None:
@@ -96,8 +97,8 @@ def test_a_planted_repeat_never_stands_on_both_sides() -> None:
     learned, held = split(data, DataConfig())
     seen = {normalise(data.texts[i]) for i in learned}
     assert not seen & {normalise(data.texts[i]) for i in held}
-    found = cross_validate(data, small(epochs=4), folds=4)
-    assert found["model"]["scores"]["accuracy"]["value"] < 0.62
+    found = train_and_score(Learner(data, small(epochs=4, score="cv", folds=4)))
+    assert found.report.scores["accuracy"].value < 0.62
 
 
 def test_a_word_of_the_held_back_rows_teaches_nothing() -> None:

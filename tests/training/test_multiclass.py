@@ -10,7 +10,8 @@ import pytest
 from conftest import shared_file
 from tidegate.data.dataset import read_dataset
 from tidegate.presets import preset
-from tidegate.training.score import BASELINE, MAJORITY, score
+from tidegate.training.held_out import BASELINE, MAJORITY
+from tidegate.training.score import score
 from tidegate.training.train import train
 
 N_CLASSES, N_ROWS = 5, 8000

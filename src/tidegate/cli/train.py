@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from tidegate.config import Config
     from tidegate.data.dataset import Dataset
     from tidegate.engine.bundle import Bundle
+    from tidegate.training.learner import Learner
     from tidegate.training.loop import Epoch
     from tidegate.training.prepare import Prepared
-    from tidegate.training.score import Scored
 
 
 @with_settings
@@ -34,18 +33,22 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a killed run's work with a teacher.")
     ] = False,
-    cv: Annotated[int, typer.Option(help="Also cross-validate in so many folds.")] = 0,
+    cv: Annotated[
+        int, typer.Option(help="Score by cross-validation in so many folds: --score cv --folds N.")
+    ] = 0,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
+    if cv:
+        settings |= {"score": "cv", "folds": cv}
     config = config_of(preset, settings)
     if config.distillation.teacher == "none":
         if resume:
             raise ConfigError("resume: only work with a teacher is kept; give --teacher too")
         if config.distillation.unlabelled:
             raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
-    bundle = train_and_report(data, output, config, cv=cv, as_json=as_json, resume=resume)
+    bundle = train_and_report(data, output, config, as_json=as_json, resume=resume)
     if as_json:
         put(json.dumps(bundle.manifest(), indent=1))
 
@@ -55,7 +58,6 @@ def train_and_report(
     output: Path,
     config: Config,
     *,
-    cv: int = 0,
     as_json: bool = False,
     resume: bool = False,
 ) -> Bundle:
@@ -67,31 +69,30 @@ def train_and_report(
     check_target(output)
     dataset = read_dataset(data, config.data)
     say(*dataset.notes)
-    from tidegate.distillation.student import train_as_configured
-    from tidegate.report.card import with_report
-    from tidegate.training.cross_validation import cross_validate, lines
+    from tidegate.report.card import unscored, with_report
+    from tidegate.training.learner import train_and_score, train_on_all
 
-    tell = say if as_json else put
-    found = None
-    if cv:
-        found = cross_validate(dataset, config, folds=cv, learn=train_as_configured, on_fold=say)
-        tell(*lines(found), "")
     work = output.with_name(f".{output.name}.teacher")
-    scored = _scored(dataset, config, tell=tell, work=work, resume=resume)
-    tell("", *scored.lines())
-    scored = replace(scored, cross_validation=found)
-    saved = with_report(scored, title=output.name).save(output)
+    tell = say if as_json else put
+    learner = _learner(dataset, config, tell=tell, work=work, resume=resume)
+    if learner.way == "none":
+        bundle = unscored(train_on_all(learner).bundle, title=output.name)
+    else:
+        scored = train_and_score(learner, on_fold=say, on_stage=say)
+        tell("", *scored.lines())
+        bundle = with_report(scored, title=output.name)
+    saved = bundle.save(output)
     if config.distillation.teacher != "none":
         shutil.rmtree(work, ignore_errors=True)
-    tell("", f"model written to {saved}; its report is {saved / 'report.html'}")
-    return scored.bundle
+    where = f"; its report is {saved / 'report.html'}" if learner.way != "none" else ""
+    tell("", f"model written to {saved}{where}")
+    return bundle
 
 
-def _scored(
+def _learner(
     dataset: Dataset, config: Config, *, tell: Callable[..., None], work: Path, resume: bool
-) -> Scored:
-    """Train with the config's teacher or without one, and score on the held-out rows."""
-    from tidegate.training.score import score
+) -> Learner:
+    """Return what trains the config, with its teacher or without one."""
 
     def on_prepared(prepared: Prepared) -> None:
         tell(*prepared.figures(), "")
@@ -100,18 +101,15 @@ def _scored(
         tell(epoch_line(epoch))
 
     if config.distillation.teacher == "none":
-        from tidegate.training.train import train as learn
+        from tidegate.training.learner import Learner
 
-        return score(learn(dataset, config, on_prepared=on_prepared, on_epoch=on_epoch))
-    from tidegate.distillation.student import train_student
+        return Learner(dataset, config, on_prepared=on_prepared, on_epoch=on_epoch)
+    from tidegate.distillation.student import StudentLearner
 
-    distilled = train_student(
+    return StudentLearner(
         dataset, config, folder=work, resume=resume,
         on_stage=say, on_prepared=on_prepared, on_epoch=on_epoch,
     )  # fmt: skip
-    return score(
-        distilled.trained, contestants=distilled.contestants(), teacher=distilled.teacher.facts
-    )
 
 
 def named(output: Path) -> Path:

@@ -174,6 +174,16 @@ class SoftLabeller:
         labels = SoftLabels(texts=self.texts.texts, targets=targets)
         return Labelled(soft_labels=labels, teacher=teacher)
 
+    def label_more(self, own: Dataset, teacher: Teacher) -> SoftLabels:
+        """Label rows that the teacher has not learned from, and texts made from them."""
+        config, distillation = self.config, self.config.distillation
+        texts = TextsToLabel.of(own, config, avoided=self.texts.texts, unlabelled=())
+        soft = teacher.predict_proba(texts.texts)
+        targets = mixed(
+            soft, own, share=distillation.soft_share, temperature=distillation.temperature
+        )
+        return SoftLabels(texts=texts.texts, targets=targets.astype(np.float32))
+
     def _labels(self, learn: Learn) -> tuple[Teacher, Probabilities]:
         reading, encoder = self.texts, self.encoder
         if encoder is None:

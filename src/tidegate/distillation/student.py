@@ -1,15 +1,17 @@
 """A student: the network of a config, trained on a teacher's soft labels.
 
-Takes a `Dataset` and a config that names a teacher, gives `Distilled`. The teacher learns from the
-training rows alone, and nothing of it is needed to answer.
+Takes a `Dataset` and a config that names a teacher, gives `Distilled`, or a `StudentLearner` that
+scores and ships as others do. The teacher learns from the training rows alone, and nothing of it is
+needed to answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,10 +25,12 @@ from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.presets import untaught
 from tidegate.training.checkpoint import Workspace
+from tidegate.training.held_out import Contestant, chosen_threshold, contestant_of
+from tidegate.training.learner import Learner, undecided, with_config
 from tidegate.training.loop import Epoch
 from tidegate.training.pace import Pace
 from tidegate.training.prepare import Indices, Prepared, prepare
-from tidegate.training.score import Contestant, chosen_threshold, contestant_of
+from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
 from tidegate.training.train import Trained, Weights, read_rows, train, trained_on
 
@@ -35,10 +39,18 @@ UNTAUGHT = "the same network, no teacher"
 
 @dataclass(frozen=True, kw_only=True)
 class Distilled:
-    """A student, and the teacher whose labels it learned from."""
+    """A student, and the teacher whose labels it learned from.
+
+    Attributes
+    ----------
+    labeller : who holds the teacher; it labels further texts
+    soft_labels : what the student learned from
+    """
 
     trained: Trained
     teacher: Teacher
+    labeller: SoftLabeller
+    soft_labels: SoftLabels
 
     def contestants(self) -> dict[str, Contestant]:
         """Return what the student is compared with, by name: itself untaught, and its teacher."""
@@ -55,6 +67,106 @@ class Distilled:
                 size_bytes=teacher.facts["size_bytes"],
             ),
         }
+
+
+class StudentLearner(Learner):
+    """What trains the student of one config on one dataset.
+
+    The teacher is trained once, on the training rows of a split. The student that is shipped learns
+    from all rows: the teacher has not seen those held out, so that it labels them as it labels any
+    other text. A student costs little beside its teacher, and so does this second one.
+
+    Parameters
+    ----------
+    folder, resume : where the unfinished work of teacher and student is kept, and whether to go on
+        with it
+    on_stage : called with a line for each stage of the work
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Config,
+        *,
+        folder: Path | None = None,
+        resume: bool = False,
+        on_prepared: Callable[[Prepared], None] = lambda prepared: None,
+        on_stage: Callable[[str], None] = lambda line: None,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> None:
+        super().__init__(dataset, config, on_prepared=on_prepared, on_epoch=on_epoch)
+        self.folder, self.resume, self.on_stage = folder, resume, on_stage
+        self.distilled: Distilled | None = None
+
+    @property
+    def teacher(self) -> dict[str, Any] | None:
+        """What a report says of the teacher."""
+        return None if self.distilled is None else self.distilled.teacher.facts
+
+    @property
+    def way(self) -> Literal["split", "cv", "none"]:
+        """How held-out figures are made; by default a split, as a teacher a fold costs much."""
+        chosen = self.config.data.score
+        return "split" if chosen == "auto" else chosen
+
+    def learn(self, rows: tuple[Indices, Indices]) -> Trained:
+        """Train the teacher and the student on the first rows."""
+        self.distilled = train_student(
+            self.dataset, self.config, rows=rows, folder=self.folder, resume=self.resume,
+            on_prepared=self.on_prepared, on_stage=self.on_stage, on_epoch=self.on_epoch,
+        )  # fmt: skip
+        return self.distilled.trained
+
+    def learn_fold(
+        self, dataset: Dataset, config: Config, *, rows: tuple[Indices, Indices]
+    ) -> Trained:
+        """Train a teacher and a student on the first rows, for one fold of several."""
+        return train_student(dataset, config, rows=rows, on_stage=self.on_stage).trained
+
+    def learn_all(self) -> Trained:
+        """Train the student on every row, none kept to choose thresholds on."""
+        config, everything = undecided(self.config), np.arange(len(self.dataset))
+        rows = (everything, everything[:0])
+        if self.distilled is None:
+            self.distilled = train_student(
+                self.dataset, config, rows=rows, folder=self.folder, resume=self.resume,
+                on_stage=self.on_stage,
+            )  # fmt: skip
+            return with_config(self.distilled.trained, self.config)
+        known = self.distilled
+        rest = np.setdiff1d(everything, known.trained.prepared.train_rows)
+        more = known.labeller.label_more(self.dataset.subset(rest), known.teacher)
+        labels = SoftLabels(
+            texts=(*known.soft_labels.texts, *more.texts),
+            targets=np.concatenate([known.soft_labels.targets, more.targets]),
+        )
+        prepared, nothing = read_rows(self.dataset, config, rows)
+        with torch_threads(config.training.threads):
+            trained = trained_on(
+                prepared, nothing, soft_labels=labels, work=known.labeller.work, name="shipped"
+            )
+        return with_config(trained, self.config)
+
+    def contestants(self) -> Mapping[str, Contestant]:
+        """Return further rivals: the same network untaught, and the teacher."""
+        return {} if self.distilled is None else self.distilled.contestants()
+
+
+def learner_of(
+    dataset: Dataset, config: Config, *, sample_weight: Weights | None = None
+) -> Learner:
+    """Return what trains a config: with the teacher that it names, or without one.
+
+    Raises
+    ------
+    ConfigError
+        Sample weights beside a teacher.
+    """
+    if config.distillation.teacher == "none":
+        return Learner(dataset, config, sample_weight=sample_weight)
+    if sample_weight is not None:
+        raise ConfigError("sample_weight: soft labels have none; train without a teacher")
+    return StudentLearner(dataset, config)
 
 
 def train_student(
@@ -105,28 +217,10 @@ def train_student(
             prepared, validation, soft_labels=labelled.soft_labels, work=labeller.work,
             on_epoch=on_student,
         )  # fmt: skip
-    return Distilled(trained=trained, teacher=labelled.teacher)
-
-
-def train_as_configured(
-    dataset: Dataset,
-    config: Config,
-    *,
-    rows: tuple[Indices, Indices] | None = None,
-    sample_weight: Weights | None = None,
-) -> Trained:
-    """Train with the teacher that a config names, or without one if it names none.
-
-    Raises
-    ------
-    ConfigError, DataError, ParityError
-        As `train` and `train_student` do; and for sample weights beside a teacher.
-    """
-    if config.distillation.teacher == "none":
-        return train(dataset, config, rows=rows, sample_weight=sample_weight)
-    if sample_weight is not None:
-        raise ConfigError("sample_weight: soft labels have none; train without a teacher")
-    return train_student(dataset, config, rows=rows).trained
+    return Distilled(
+        trained=trained, teacher=labelled.teacher, labeller=labeller,
+        soft_labels=labelled.soft_labels,
+    )  # fmt: skip
 
 
 def _labeller(

@@ -174,7 +174,7 @@ def evaluate(
         kind=kind,
         labels=tuple(labels),
         n_rows=len(p),
-        threshold=_frozen(np.asarray(threshold, dtype=np.float64).tolist()),
+        threshold=_stated(threshold),
         replicates=sum(len(part["accuracy"]) for part in replicas),
         scores={
             name: interval(value, [part[name] for part in replicas], centred=name == _CALIBRATION)
@@ -184,6 +184,14 @@ def evaluate(
         reliability=calibration.reliability(*(part.ravel() for part in _promises(rows, p))),
         per_label=_label_scores(rows, labels),
     )
+
+
+def _stated(threshold: Threshold) -> float | tuple[float, ...]:
+    """Return the threshold as the report states it; of one per row, the mean over the rows."""
+    t = np.asarray(threshold, dtype=np.float64)
+    if t.ndim == 2:
+        t = t.mean(axis=0) if t.shape[1] > 1 else t.mean()
+    return cast("float | tuple[float, ...]", _frozen(t.tolist()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

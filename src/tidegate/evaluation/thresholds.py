@@ -30,13 +30,15 @@ def decide(probabilities: npt.ArrayLike, *, kind: Kind, threshold: Threshold = 0
     """Turn probabilities into decisions.
 
     Binary: 1 where p[:, 1] >= threshold. Multilabel: 1 where p >= threshold, which may be one
-    number per label. Multiclass: the most probable class, the first among equals.
+    number per label. Multiclass: the most probable class, the first among equals. Rows answered by
+    different models may have a threshold each.
 
     Parameters
     ----------
     probabilities : array (n, 2), (n, C) or (n, L)
     kind : "binary", "multiclass" or "multilabel"
-    threshold : float, or for multilabel an array (L,); a probability; multiclass ignores it
+    threshold : a probability: one number, for multilabel also one per label (L,); or one per row,
+        (n, 1) for binary and (n, L) for multilabel. Multiclass ignores it
 
     Returns
     -------
@@ -58,10 +60,13 @@ def decide(probabilities: npt.ArrayLike, *, kind: Kind, threshold: Threshold = 0
     if kind == "multiclass":
         return np.asarray(p.argmax(axis=1), dtype=np.int64)
     t = np.asarray(threshold, dtype=np.float64)
-    if np.isnan(t).any() or not (t.ndim == 0 or (kind == "multilabel" and t.shape == p.shape[1:])):
+    positive = p[:, 1:] if kind == "binary" else p  # (n, 1) or (n, L)
+    several = kind == "multilabel" and t.shape == p.shape[1:]
+    if np.isnan(t).any() or not (t.ndim == 0 or several or t.shape == positive.shape):
         needed = "one number" if kind == "binary" else f"one number or {p.shape[1]} of them"
         raise ConfigError(f"threshold: {threshold!r}; {kind} needs {needed}")
-    return np.asarray((p[:, 1] if kind == "binary" else p) >= t, dtype=np.int64)
+    decided = np.asarray(positive >= t, dtype=np.int64)
+    return decided[:, 0] if kind == "binary" else decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

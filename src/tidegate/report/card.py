@@ -7,6 +7,7 @@ card's figures are the report's; its head is metadata in the Hugging Face form.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,56 +27,94 @@ def with_report(scored: Scored, *, title: str) -> Bundle:
     return replace(scored.bundle, extra_files={**scored.bundle.extra_files, **files})
 
 
+def unscored(bundle: Bundle, *, title: str) -> Bundle:
+    """Return a bundle that was trained without figures, with a card that says so."""
+    card = "\n".join(
+        [
+            "---",
+            json.dumps(_metadata(title, ()), indent=1),
+            "---",
+            "",
+            *_opening(bundle, title=title),
+            "No rows were held out (`--score none`), so nothing is known of how well it answers. "
+            "Score it with `tidegate evaluate` on labelled messages that it has not learned from.",
+            "",
+            *_use_and_limits(bundle, taught=""),
+        ]
+    )
+    return replace(bundle, extra_files={**bundle.extra_files, "README.md": card.encode()})
+
+
 def model_card(scored: Scored, *, title: str) -> str:
     """Return the model card as Markdown with a YAML head."""
     bundle, report = scored.bundle, scored.report
-    data = bundle.training_data
     rows = [_row("this model", report.scores)]
     rows += [_row(rival.name, rival.report.scores) for rival in scored.rivals]
-    network = bundle.config.network
+    figures = [
+        {"type": name, "value": round(score.value, 4)}
+        for name, score in report.scores.items()
+        if score.value == score.value
+    ]
     return "\n".join(
         [
             "---",
             # JSON is YAML, and needs no library to be written right.
-            json.dumps(_metadata(scored, title=title), indent=1),
+            json.dumps(_metadata(title, figures), indent=1),
             "---",
             "",
-            f"# {title}",
-            "",
-            f"A {report.kind} classifier of short messages, made with tidegate: "
-            f"{network.num_layers} {network.cell.upper()} layer(s) of {network.hidden_size} units. "
-            f"Labels: {', '.join(bundle.labels)}.",
-            "",
+            *_opening(bundle, title=title),
             verdict(scored).replace("&amp;", "&"),
             "",
-            "| on the same held-back rows | accuracy | F1 | calibration error |",
+            "| on the same held-out rows | accuracy | F1 | calibration error |",
             "|---|---|---|---|",
             *rows,
             "",
-            f"95 % bootstrap intervals; {report.n_rows} rows that neither weights nor thresholds "
-            "have seen. The whole report is in `report.html`.",
+            f"{scored.protocol()} 95 % bootstrap intervals over {report.n_rows} rows that neither "
+            "the weights nor the thresholds of the models that answered have seen. The whole "
+            "report is in `report.html`.",
             "",
-            "## Use",
-            "",
-            "```python",
-            "from tidegate import Predictor",
-            "",
-            'model = Predictor.load("path/of/this/folder")',
-            'model.predict_proba(["a message"])',
-            "```",
-            "",
-            "## Training data",
-            "",
-            f"{data['rows']} rows, SHA-256 `{data['sha256']}`." + _taught(scored),
-            "",
-            "## Limits",
-            "",
-            "It has learned from these rows alone: another topic, language or time needs its own "
-            f"evaluation. Thresholds: {', '.join(f'{t:.3f}' for t in bundle.thresholds)}. "
-            f"It reads {bundle.sequence_length or 'all'} tokens of a message.",
-            "",
+            *_use_and_limits(bundle, taught=_taught(scored)),
         ]
     )
+
+
+def _opening(bundle: Bundle, *, title: str) -> list[str]:
+    """Return the card's title and what the model is."""
+    network = bundle.config.network
+    return [
+        f"# {title}",
+        "",
+        f"A {bundle.kind} classifier of short messages, made with tidegate: "
+        f"{network.num_layers} {network.cell.upper()} layer(s) of {network.hidden_size} units. "
+        f"Labels: {', '.join(bundle.labels)}.",
+        "",
+    ]
+
+
+def _use_and_limits(bundle: Bundle, *, taught: str) -> list[str]:
+    """Return how to use the model, what it learned from, and where not to trust it."""
+    data = bundle.training_data
+    return [
+        "## Use",
+        "",
+        "```python",
+        "from tidegate import Predictor",
+        "",
+        'model = Predictor.load("path/of/this/folder")',
+        'model.predict_proba(["a message"])',
+        "```",
+        "",
+        "## Training data",
+        "",
+        f"{data['rows']} rows, SHA-256 `{data['sha256']}`." + taught,
+        "",
+        "## Limits",
+        "",
+        "It has learned from these rows alone: another topic, language or time needs its own "
+        f"evaluation. Thresholds: {', '.join(f'{t:.3f}' for t in bundle.thresholds)}. "
+        f"It reads {bundle.sequence_length or 'all'} tokens of a message.",
+        "",
+    ]
 
 
 def _taught(scored: Scored) -> str:
@@ -92,28 +131,18 @@ def _taught(scored: Scored) -> str:
     )
 
 
-def _metadata(scored: Scored, *, title: str) -> dict[str, Any]:
+def _metadata(title: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the card's head in the Hugging Face form."""
+    result = {
+        "task": {"type": "text-classification"},
+        "dataset": {"name": "rows held out from training", "type": "private"},
+        "metrics": list(figures),
+    }
     return {
         "library_name": "tidegate",
         "pipeline_tag": "text-classification",
         "tags": ["lstm", "numpy", "short-messages"],
-        "model-index": [
-            {
-                "name": title,
-                "results": [
-                    {
-                        "task": {"type": "text-classification"},
-                        "dataset": {"name": "rows held back from training", "type": "private"},
-                        "metrics": [
-                            {"type": name, "value": round(score.value, 4)}
-                            for name, score in scored.report.scores.items()
-                            if score.value == score.value
-                        ],
-                    }
-                ],
-            }
-        ],
+        "model-index": [{"name": title, "results": [result] if figures else []}],
     }
 
 

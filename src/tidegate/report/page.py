@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,8 @@ from tidegate.data.splits import normalise
 from tidegate.evaluation.thresholds import decide
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
-from tidegate.training.score import OURS, Rival, Scored
+from tidegate.training.held_out import OURS
+from tidegate.training.score import Rival, Scored
 
 _NAMES = {
     "accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1",
@@ -35,9 +35,10 @@ def report_page(scored: Scored, *, title: str) -> str:
     report = scored.report
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{report.kind} model · {report.n_rows:,} held-back messages, none of '
-        "which the weights or thresholds have seen · 95 % intervals from "
+        f'<p class="soft">{report.kind} model · {report.n_rows:,} held-out messages, answered by '
+        "models whose weights and thresholds had not seen them · 95 % intervals from "
         f"{report.replicates:,} bootstrap resamples</p>",
+        f"<p>{escape(scored.protocol())}</p>",
         f'<p class="verdict">{verdict(scored)}</p>',
         "<h2>Scores on the same messages</h2>",
         _scores(scored),
@@ -208,11 +209,11 @@ def _learning(scored: Scored) -> list[str]:
         ]
         for e in scored.history
     ]
-    twin = table(["epoch", "loss", "held-back loss", "accuracy", "held-back accuracy"], rows)
-    series = [
-        Series(name="training rows", x=epochs, y=[e.train_accuracy for e in scored.history]),
-        Series(name="held back", x=epochs, y=[e.test_accuracy for e in scored.history], hue=2),
-    ]
+    twin = table(["epoch", "loss", "held-out loss", "accuracy", "held-out accuracy"], rows)
+    series = [Series(name="training rows", x=epochs, y=[e.train_accuracy for e in scored.history])]
+    watched = [e.test_accuracy for e in scored.history]
+    if not np.isnan(watched).any():  # a model that learned from all rows watched none
+        series.append(Series(name="held out", x=epochs, y=watched, hue=2))
     lowest = min(min(s.y) for s in series)
     axes = Axes(
         title="Accuracy after each epoch", x_name="epoch", y_name="accuracy",
@@ -223,11 +224,8 @@ def _learning(scored: Scored) -> list[str]:
 
 def right(scored: Scored) -> npt.NDArray[np.float64]:
     """Return each test row's share of right decisions: 0 or 1, or between for multi-label."""
-    report = scored.report
-    threshold: Any = report.threshold
-    if isinstance(threshold, tuple):
-        threshold = np.array(threshold)
-    chosen = decide(scored.probabilities, kind=report.kind, threshold=threshold)
+    ours = scored.held_out.ours
+    chosen = decide(ours.probabilities, kind=scored.test.kind, threshold=ours.threshold)
     same = (chosen == scored.test.targets).astype(np.float64)
     shares: npt.NDArray[np.float64] = same.mean(axis=1) if same.ndim == 2 else same
     return shares
@@ -236,8 +234,9 @@ def right(scored: Scored) -> npt.NDArray[np.float64]:
 def _slices(scored: Scored) -> list[str]:
     """Return accuracy by message length and by share of unknown words."""
     correct = right(scored)
-    unknown = scored.n_unknown / np.maximum(scored.n_tokens, 1)
-    lengths = scored.n_tokens.astype(float)
+    held_out = scored.held_out
+    unknown = held_out.n_unknown / np.maximum(held_out.n_tokens, 1)
+    lengths = held_out.n_tokens.astype(float)
     cuts = (
         ("By length of the message", "tokens", lengths, (0, 5, 10, 15, 20, 25, 1000)),
         (
@@ -316,17 +315,16 @@ def _distinct(test: Dataset, order: npt.NDArray[np.int64]) -> list[int]:
 
 
 def _doubtful(scored: Scored) -> list[str]:
-    if scored.cross_validation is None:
+    found = scored.doubtful()
+    if not found:
         return []
-    found = scored.cross_validation
     rows = [
         [f'<span dir="auto">{escape(d["text"][:400])}</span>', str(d["row"]), escape(d["label"]),
          f"{d['probability']:.3f}"]
-        for d in found["doubtful"]
+        for d in found
     ]  # fmt: skip
     return [
         "<h2>Labels to look at again</h2><p class=soft>Rows whose label is least likely by models "
-        f"that did not learn from them ({found['folds']}-fold cross-validation, accuracy "
-        f"{found['model']['scores']['accuracy']['value']:.3f}).</p>",
+        f"that did not learn from them ({scored.held_out.folds}-fold cross-validation).</p>",
         table(["message", "row", "its label", "probability given to it"], rows),
     ]

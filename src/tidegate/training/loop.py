@@ -63,6 +63,7 @@ def fit(
     kind: Kind,
     watched: Encoded | None = None,
     work: Workspace | None = None,
+    name: str = "student",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
     """Train the network in place.
@@ -70,14 +71,14 @@ def fit(
     Parameters
     ----------
     train, watched : rows to learn from, and rows to score after each epoch without learning
-    work : where each epoch's end is kept, and where one may lie already; by default nowhere
+    work, name : where each epoch's end is kept, by default nowhere, and the checkpoint's name
     on_epoch : called after each epoch
     """
     loss_of = _loss(train, config, kind=kind)
     optimizer = _optimizer(model, config)
     batches = _batches(train, config)
     schedule = _schedule(optimizer, config, steps=config.epochs * len(batches(0)))
-    history = [] if work is None else _resume(work, model, optimizer, config)
+    history = [] if work is None else _resume(work, name, model, optimizer, config)
     with warnings.catch_warnings():  # that the optimizer has made no step: an earlier run made them
         warnings.simplefilter("ignore", UserWarning)
         for _ in range(len(history) * len(batches(0))):
@@ -107,7 +108,7 @@ def fit(
         history.append(epoch)
         if work is not None:
             arrays = {**state_of(model, optimizer), **_generators(config)}
-            work.keep("student", arrays, {"history": [asdict(e) for e in history]})
+            work.keep(name, arrays, {"history": [asdict(e) for e in history]})
         on_epoch(epoch)
     return history
 
@@ -121,10 +122,14 @@ def _generators(config: TrainingConfig) -> dict[str, npt.NDArray[np.uint8]]:
 
 
 def _resume(
-    work: Workspace, model: MessageNet, optimizer: torch.optim.Optimizer, config: TrainingConfig
+    work: Workspace,
+    name: str,
+    model: MessageNet,
+    optimizer: torch.optim.Optimizer,
+    config: TrainingConfig,
 ) -> list[Epoch]:
     """Bring back the end of the last epoch kept; return the epochs done."""
-    kept = work.kept("student")
+    kept = work.kept(name)
     if kept is None:
         return []
     arrays = dict(kept.arrays)

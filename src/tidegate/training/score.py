@@ -1,14 +1,15 @@
-"""A trained model's scores on the rows held back, beside what people would use instead.
+"""A model's scores on held-out rows, beside those of what people would use instead.
 
-Takes `Trained`, gives `Scored`: the bundle with its metrics, and all a report shows. Every figure
-comes from the engine that will answer, on rows that neither weights nor thresholds have seen.
+Takes `HeldOut` answers and the bundle that is shipped; gives `Scored`: the bundle with its metrics,
+and all that a report shows. Every figure comes from the engine, on rows that the models which
+answered had not learned from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,14 @@ import numpy.typing as npt
 
 from tidegate.data.dataset import Dataset
 from tidegate.engine.bundle import Bundle
-from tidegate.engine.predictor import Predictor
 from tidegate.evaluation.scores import Comparison, Report, compare, evaluate
-from tidegate.training.baseline import Baseline, majority
-from tidegate.training.cost import Answer, Cost, cost
+from tidegate.training.cost import Cost
+from tidegate.training.held_out import OURS, Answers, Contestant, HeldOut, by_split
 from tidegate.training.loop import Epoch
-from tidegate.training.threads import torch_threads
-from tidegate.training.train import Trained, thresholds
+from tidegate.training.train import Trained
 
 Probabilities = npt.NDArray[np.float64]
-BASELINE = "TF-IDF + logistic regression"
-MAJORITY = "majority class"
-OURS = "this model"
+_DOUBTFUL_ROWS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,27 +43,80 @@ class Scored:
 
     Attributes
     ----------
-    test : the rows held back
-    probabilities : (n_test, n_labels) what the engine says of them
-    n_tokens, n_unknown : (n_test,) tokens read of each message, and how many were unknown words
-    cross_validation : scores over folds and the most doubtful labels, if it was asked for
+    bundle : the model that is shipped
+    held_out : the answers to held-out rows that the figures are made from
+    report, rivals : the scores of our model and of others on these rows
+    history : what happened in each epoch of the model that was scored; of several, of the shipped
+    state_changes : test rows whose label random initial states change, for a config that has them
     teacher : the teacher's facts, if there was one
-    costs : of a taught model, what it, its rivals and its teacher cost, by name; these are
-        measured, so no file that must repeat holds them
     """
 
     bundle: Bundle
+    held_out: HeldOut
     report: Report
     rivals: tuple[Rival, ...]
     history: list[Epoch]
-    test: Dataset
-    probabilities: Probabilities
-    n_tokens: npt.NDArray[np.int64]
-    n_unknown: npt.NDArray[np.int64]
     state_changes: int | None = None
-    cross_validation: dict[str, Any] | None = None
     teacher: dict[str, Any] | None = None
-    costs: Mapping[str, Cost] = field(default_factory=dict)
+
+    @property
+    def test(self) -> Dataset:
+        """The rows that were held out (n of them)."""
+        return self.held_out.test
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """What our model says of them, (n, n_labels)."""
+        return self.held_out.ours.probabilities
+
+    @property
+    def costs(self) -> Mapping[str, Cost]:
+        """What our model, its rivals and its teacher cost, by name.
+
+        These are measured, so no file that must repeat holds them.
+        """
+        return self.held_out.costs
+
+    @property
+    def shipped_rows(self) -> int:
+        """How many rows the model that is shipped learned from."""
+        return int(self.bundle.training_data["rows"])
+
+    def protocol(self) -> str:
+        """Return one sentence that says which models the figures are of, and which is shipped."""
+        held = self.held_out
+        n, learned = self.report.n_rows, held.learned_rows
+        if held.way == "cv":
+            who = f"{held.folds} models that each learned from about {learned:,} of them and "
+            scores = f"The figures are of {who}answered the rest: {n:,} rows in all."
+        else:
+            scores = f"The figures are of a model that learned from {learned:,} other rows."
+        if self.shipped_rows == learned and held.way == "split":
+            return scores + " That model is the one shipped."
+        return scores + f" The model that is shipped learned from all {self.shipped_rows:,}."
+
+    def doubtful(self) -> list[dict[str, Any]]:
+        """Return the rows whose given label has the lowest out-of-fold probability.
+
+        Only cross-validation holds every row out; after a split there are none.
+        """
+        if self.held_out.way != "cv":
+            return []
+        test, p = self.test, self.probabilities
+        if test.kind == "multilabel":
+            given = np.where(test.targets == 1, p, 1 - p)
+            label_numbers, lowest = given.argmin(axis=1), given.min(axis=1)
+        else:
+            label_numbers, lowest = test.targets, p[np.arange(len(test)), test.targets]
+        return [
+            {
+                "row": test.rows[i],
+                "text": test.texts[i],
+                "label": test.labels[label_numbers[i]],
+                "probability": float(lowest[i]),
+            }
+            for i in np.argsort(lowest, kind="stable")[:_DOUBTFUL_ROWS]
+        ]
 
     def lines(self) -> list[str]:
         """Return the report for a terminal."""
@@ -79,12 +129,14 @@ class Scored:
                 f"random initial states change the label of {self.state_changes} of "
                 f"{self.report.n_rows} test rows; the bundle answers with zero states",
             ]
-        return found
+        return [*found, "", self.protocol()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return report.json's content: scores, rivals and learning curves; no messages."""
+        doubtful = [{k: v for k, v in row.items() if k != "text"} for row in self.doubtful()]
         return {
-            "report_version": 1,
+            "report_version": 2,
+            "protocol": _protocol(self),
             "model": self.report.to_dict(),
             "rivals": [
                 {"name": r.name, "report": r.report.to_dict(), "ahead": finite(asdict(r.ahead))}
@@ -92,23 +144,9 @@ class Scored:
             ],
             "history": [finite(asdict(epoch)) for epoch in self.history],
             "initial_state_changes": self.state_changes,
-            "cross_validation": without_texts(self.cross_validation),
+            "doubtful": doubtful,
             "teacher": self.teacher,
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contestant:
-    """A model that learned from the same rows: its answers, its threshold, and its size."""
-
-    answer: Answer
-    threshold: Any
-    parameters: int
-    size_bytes: int
-
-    def cost(self, texts: Sequence[str]) -> Cost:
-        """Return what it costs to answer texts, measured."""
-        return cost(self.answer, texts, parameters=self.parameters, size_bytes=self.size_bytes)
 
 
 def score(
@@ -117,103 +155,77 @@ def score(
     contestants: Mapping[str, Contestant] | None = None,
     teacher: dict[str, Any] | None = None,
 ) -> Scored:
-    """Score the engine and its rivals on the test rows.
+    """Score a model that was trained on one side of a split on the other side, and ship it.
 
     Parameters
     ----------
     contestants : further rivals by name, whose cost is measured, too
     teacher : what the report says of the teacher, if there was one
     """
-    test, prepared = trained.test, trained.prepared
-    ours = contestant_of(trained.bundle)
-    probabilities = ours.answer(test.texts)
-    learned = prepared.dataset.subset(prepared.train_rows)
-    report = _report(test, probabilities, threshold=ours.threshold)
-    most = majority(learned.targets, len(test), kind=test.kind, n_labels=len(test.labels))
-    others = {**(contestants or {}), BASELINE: _baseline(trained, learned)}
-    guesses = {name: (o.answer(test.texts), o.threshold) for name, o in others.items()}
-    # The baseline stands last: what people would use instead is what ours is compared with.
-    guesses = {MAJORITY: (most, np.array(0.5)), **guesses}
+    held_out = by_split(trained, contestants)
+    scored = scores_of(held_out, trained.bundle, trained.history, teacher=teacher)
+    return with_metrics(replace(scored, state_changes=trained.state_changes))
+
+
+def scores_of(
+    held_out: HeldOut,
+    bundle: Bundle,
+    history: list[Epoch],
+    *,
+    teacher: dict[str, Any] | None = None,
+) -> Scored:
+    """Score the held-out answers of our model and of its rivals."""
+    ours = held_out.ours
     rivals = tuple(
         Rival(
             name=name,
-            report=_report(test, theirs, threshold=threshold),
+            report=_report(held_out, theirs),
             ahead=compare(
-                test.targets, probabilities, theirs,
-                kind=test.kind, threshold=ours.threshold, their_threshold=threshold,
+                held_out.test.targets, ours.probabilities, theirs.probabilities,
+                kind=held_out.test.kind, threshold=ours.threshold,
+                their_threshold=theirs.threshold,
             ),
-            probabilities=theirs,
+            probabilities=theirs.probabilities,
         )
-        for name, (theirs, threshold) in guesses.items()
+        for name, theirs in held_out.rivals.items()
     )  # fmt: skip
-    costs = {}
-    if contestants:
-        with torch_threads(1):
-            costs = {name: o.cost(test.texts) for name, o in {OURS: ours, **others}.items()}
-    n_tokens, n_unknown = _words(trained)
-    scored = Scored(
-        bundle=trained.bundle, report=report, rivals=rivals, history=trained.history, test=test,
-        probabilities=probabilities, n_tokens=n_tokens, n_unknown=n_unknown,
-        state_changes=trained.state_changes, costs=costs,
-        teacher=teacher,
-    )  # fmt: skip
-    return replace(scored, bundle=replace(trained.bundle, metrics=_metrics(scored)))
-
-
-def contestant_of(bundle: Bundle) -> Contestant:
-    """Return a bundle as a contestant."""
-    predictor = Predictor(bundle)
-    return Contestant(
-        answer=predictor.predict_proba, threshold=predictor.threshold,
-        parameters=bundle.n_parameters, size_bytes=bundle.size_bytes,
+    return Scored(
+        bundle=bundle, held_out=held_out, report=_report(held_out, ours), rivals=rivals,
+        history=history, teacher=teacher,
     )  # fmt: skip
 
 
-def _baseline(trained: Trained, learned: Dataset) -> Contestant:
-    found = Baseline(learned.kind, len(learned.labels)).fit(learned.texts, learned.targets)
-    return Contestant(
-        answer=found.predict_proba, threshold=chosen_threshold(trained, found.predict_proba),
-        parameters=found.n_parameters, size_bytes=found.size_bytes,
-    )  # fmt: skip
-
-
-def chosen_threshold(trained: Trained, answer: Answer) -> npt.NDArray[np.float64]:
-    """Return a rival's thresholds, chosen as ours were: by the same rule on the same rows."""
-    dataset, rule = trained.prepared.dataset, trained.prepared.config.training.threshold
-    if rule == "half" or dataset.kind == "multiclass":
-        return np.array(0.5)
-    kept = dataset.subset(trained.kept_rows)
-    probabilities = answer(kept.texts)
-    found = thresholds(kept.targets, probabilities, kind=dataset.kind, rule=rule)
-    return np.array(found if dataset.kind == "multilabel" else found[0])
-
-
-def _report(test: Dataset, probabilities: Probabilities, *, threshold: Any = 0.5) -> Report:
-    return evaluate(
-        test.targets, probabilities, labels=test.labels, kind=test.kind, threshold=threshold
-    )
-
-
-def _metrics(scored: Scored) -> dict[str, Any]:
-    """Return what the manifest keeps: the scores, and the rivals' beside them."""
+def with_metrics(scored: Scored) -> Scored:
+    """Return the scores with the metrics in the bundle's manifest."""
     kept: dict[str, Any] = {
         "n_rows": scored.report.n_rows,
+        "protocol": _protocol(scored),
         "scores": scored.report.to_dict()["scores"],
         "rivals": {r.name: r.report.to_dict()["scores"] for r in scored.rivals},
     }
     if scored.state_changes is not None:
         kept["initial_state_changes"] = scored.state_changes
-    return kept
+    return replace(scored, bundle=replace(scored.bundle, metrics=kept))
 
 
-def _words(trained: Trained) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return how many tokens of each test message were read, and how many were unknown."""
-    prepared = trained.prepared
-    index = prepared.encoder.vocabulary.index
-    limit = prepared.sequence_length or None
-    rows = [prepared.tokens[i][:limit] for i in prepared.test_rows]
-    unknown = [sum(token not in index for token in tokens) for tokens in rows]
-    return np.array([len(tokens) for tokens in rows]), np.array(unknown)
+def _protocol(scored: Scored) -> dict[str, Any]:
+    """Return how the figures were made, JSON-ready."""
+    held = scored.held_out
+    return {
+        "score": held.way,
+        "folds": held.folds,
+        "scored_rows": scored.report.n_rows,
+        "learned_rows": held.learned_rows,
+        "shipped_rows": scored.shipped_rows,
+    }
+
+
+def _report(held_out: HeldOut, answers: Answers) -> Report:
+    test = held_out.test
+    return evaluate(
+        test.targets, answers.probabilities, labels=test.labels, kind=test.kind,
+        threshold=answers.threshold,
+    )  # fmt: skip
 
 
 def comparison_lines(report: Report, rivals: tuple[Rival, ...]) -> list[str]:
@@ -241,14 +253,6 @@ def cost_lines(costs: Mapping[str, Cost]) -> list[str]:
         for name, c in costs.items()
     ]
     return lines
-
-
-def without_texts(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a cross-validation's dict without messages, which stay in the page for people."""
-    if found is None:
-        return None
-    rows = [{k: v for k, v in row.items() if k != "text"} for row in found["doubtful"]]
-    return {**found, "doubtful": rows}
 
 
 def finite(value: Any) -> Any:

@@ -115,11 +115,14 @@ def trained_on(
     sample_weight: Weights | None = None,
     soft_labels: SoftLabels | None = None,
     work: Workspace | None = None,
+    name: str = "student",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
     """Fit, export, and choose thresholds; count what random initial states would change."""
     test_rows = prepared.test_rows
-    model, history = _fit(prepared, sample_weight, soft_labels, work=work, on_epoch=on_epoch)
+    model, history = _fit(
+        prepared, sample_weight, soft_labels, work=work, name=name, on_epoch=on_epoch
+    )
     random_logits = None
     if model.random_states and len(test_rows):
         random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
@@ -150,6 +153,7 @@ def _fit(
     soft_labels: SoftLabels | None,
     *,
     work: Workspace | None,
+    name: str,
     on_epoch: Callable[[Epoch], None],
 ) -> tuple[MessageNet, list[Epoch]]:
     """Build the network and train it, random numbers drawn from the config's seed alone."""
@@ -178,6 +182,7 @@ def _fit(
             kind=dataset.kind,
             watched=prepared.encoded(prepared.test_rows),
             work=work,
+            name=name,
             on_epoch=on_epoch,
         )
     return model, history

@@ -1,0 +1,241 @@
+"""Answers to rows by models that have not learned from them.
+
+Takes a dataset and what trains on a part of it; gives `HeldOut`: the answers of our model and of
+its rivals to the same rows, each with the thresholds it decides by. Rows are held out by one split
+(a fifth of them) or by cross-validation (each of them once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.config import Config
+from tidegate.data.dataset import Dataset
+from tidegate.data.splits import grouped_folds
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.predictor import Predictor
+from tidegate.errors import ConfigError
+from tidegate.evaluation.thresholds import decide
+from tidegate.training.baseline import Baseline, majority
+from tidegate.training.cost import Answer, Cost, cost
+from tidegate.training.prepare import Indices, Prepared
+from tidegate.training.threads import torch_threads
+from tidegate.training.train import Trained, thresholds, train
+
+Probabilities = npt.NDArray[np.float64]
+BASELINE = "TF-IDF words and characters + LR"
+MAJORITY = "majority class"
+OURS = "this model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a model says of n held-out rows.
+
+    Attributes
+    ----------
+    probabilities : (n, L)
+    threshold : what it decides by, in a form that `decide` takes: one number, one a label, or, from
+        several folds, one a row
+    """
+
+    probabilities: Probabilities
+    threshold: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Answers to rows by models that have not learned from them.
+
+    Attributes
+    ----------
+    way : by one split, or by cross-validation
+    folds : how many models answered; 1 for a split
+    learned_rows : how many rows each of them learned from (of several, the mean)
+    test : the rows that were held out (n of them)
+    ours, rivals : the answers of our model, and of others by name
+    n_tokens, n_unknown : (n,) tokens read of each message, and how many were unknown words
+    thresholds, temperature : for a model that learns from every row: those of the models that
+        answered, averaged over folds
+    costs : what our model and its rivals cost, where there is more than the baseline to compare
+    """
+
+    way: Literal["split", "cv"]
+    folds: int
+    learned_rows: int
+    test: Dataset
+    ours: Answers
+    rivals: Mapping[str, Answers]
+    n_tokens: Indices
+    n_unknown: Indices
+    thresholds: tuple[float, ...]
+    temperature: float
+    costs: Mapping[str, Cost]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A model that learned from the same rows: its answers, its threshold, and its size."""
+
+    answer: Answer
+    threshold: npt.NDArray[np.float64]
+    parameters: int
+    size_bytes: int
+
+    def answers(self, texts: Sequence[str]) -> Answers:
+        """Return its answers to held-out texts."""
+        return Answers(probabilities=self.answer(texts), threshold=self.threshold)
+
+    def cost(self, texts: Sequence[str]) -> Cost:
+        """Return what it costs to answer texts, measured."""
+        return cost(self.answer, texts, parameters=self.parameters, size_bytes=self.size_bytes)
+
+
+def contestant_of(bundle: Bundle) -> Contestant:
+    """Return a bundle as a contestant."""
+    predictor = Predictor(bundle)
+    return Contestant(
+        answer=predictor.predict_proba, threshold=np.asarray(predictor.threshold, np.float64),
+        parameters=bundle.n_parameters, size_bytes=bundle.size_bytes,
+    )  # fmt: skip
+
+
+def chosen_threshold(trained: Trained, answer: Answer) -> npt.NDArray[np.float64]:
+    """Return a rival's thresholds, chosen as ours were: by the same rule on the same rows."""
+    dataset, rule = trained.prepared.dataset, trained.prepared.config.training.threshold
+    if rule == "half" or dataset.kind == "multiclass":
+        return np.array(0.5)
+    kept = dataset.subset(trained.kept_rows)
+    found = thresholds(kept.targets, answer(kept.texts), kind=dataset.kind, rule=rule)
+    return np.array(found if dataset.kind == "multilabel" else found[0])
+
+
+def by_split(trained: Trained, contestants: Mapping[str, Contestant] | None = None) -> HeldOut:
+    """Return the answers of a model that was trained on one side of a split to the other side.
+
+    Parameters
+    ----------
+    trained : the model, and the split
+    contestants : further rivals by name; what all of them cost is then measured, too
+    """
+    test = trained.test
+    ours = contestant_of(trained.bundle)
+    # The baseline stands last: what people would use instead is what ours is compared with.
+    others = {**(contestants or {}), BASELINE: _baseline(trained)}
+    costs = {}
+    if contestants:
+        with torch_threads(1):
+            costs = {name: c.cost(test.texts) for name, c in {OURS: ours, **others}.items()}
+    rivals = {name: c.answers(test.texts) for name, c in others.items()}
+    n_tokens, n_unknown = _words(trained.prepared)
+    return HeldOut(
+        way="split", folds=1, learned_rows=len(trained.prepared.train_rows), test=test,
+        ours=ours.answers(test.texts), rivals={MAJORITY: _majority(trained), **rivals},
+        n_tokens=n_tokens, n_unknown=n_unknown, costs=costs,
+        thresholds=trained.bundle.thresholds, temperature=trained.bundle.temperature,
+    )  # fmt: skip
+
+
+def by_cross_validation(
+    dataset: Dataset,
+    config: Config,
+    *,
+    folds: int = 5,
+    learn: Callable[..., Trained] = train,
+    on_fold: Callable[[str], None] = lambda line: None,
+) -> HeldOut:
+    """Train once a fold, and answer each row by the model that has not seen it or its repeats.
+
+    Vocabulary, thresholds and temperature of a fold come from its training rows alone.
+
+    Parameters
+    ----------
+    folds : how many
+    learn : what trains, called as `train` is
+    on_fold : called with a line after each fold
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two folds.
+    """
+    if folds < 2:
+        raise ConfigError(f"cv: found {folds}; give 2 or more folds")
+    numbers = grouped_folds(dataset, [1 / folds] * folds, seed=config.data.split_seed)
+    found: list[HeldOut] = []
+    for fold in range(folds):
+        others, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
+        if not len(held):
+            continue  # fewer distinct messages than folds
+        part = by_split(learn(dataset, config, rows=(others, held)))
+        found.append(part)
+        on_fold(f"fold {fold + 1} of {folds}: {len(held)} rows held out, {_share_right(part)}")
+    return _joined(dataset, numbers, found)
+
+
+def _joined(dataset: Dataset, numbers: Indices, found: Sequence[HeldOut]) -> HeldOut:
+    """Return the answers of all folds in the order of the rows."""
+    order = np.argsort(numbers, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+
+    def answers(parts: Sequence[Answers]) -> Answers:
+        several = dataset.kind == "multilabel"
+        columns = len(dataset.labels) if several else 1
+        rows = [np.broadcast_to(p.threshold, (len(p.probabilities), columns)) for p in parts]
+        return Answers(
+            probabilities=np.concatenate([p.probabilities for p in parts])[place],
+            threshold=np.concatenate(rows)[place],
+        )
+
+    thresholds = np.mean([part.thresholds for part in found], axis=0)
+    temperatures = np.log([part.temperature for part in found])
+    return HeldOut(
+        way="cv", folds=len(found), test=dataset,
+        learned_rows=round(float(np.mean([part.learned_rows for part in found]))),
+        ours=answers([part.ours for part in found]),
+        rivals={n: answers([part.rivals[n] for part in found]) for n in (MAJORITY, BASELINE)},
+        n_tokens=np.concatenate([part.n_tokens for part in found])[place],
+        n_unknown=np.concatenate([part.n_unknown for part in found])[place],
+        thresholds=tuple(thresholds.tolist()),
+        temperature=float(np.exp(temperatures.mean())), costs={},
+    )  # fmt: skip
+
+
+def _share_right(part: HeldOut) -> str:
+    kind, targets = part.test.kind, part.test.targets
+    chosen = decide(part.ours.probabilities, kind=kind, threshold=part.ours.threshold)
+    return f"{(chosen == targets).mean():.4f} right"
+
+
+def _majority(trained: Trained) -> Answers:
+    """Return the training rows' label shares, as the answer to every row."""
+    learned = trained.prepared.dataset.targets[trained.prepared.train_rows]
+    kind, labels = trained.test.kind, trained.test.labels
+    shares = majority(learned, len(trained.test), kind=kind, n_labels=len(labels))
+    return Answers(probabilities=shares, threshold=np.array(0.5))
+
+
+def _baseline(trained: Trained) -> Contestant:
+    """Return TF-IDF and logistic regression, fitted on the rows that our model learned from."""
+    learned = trained.prepared.dataset.subset(trained.prepared.train_rows)
+    found = Baseline(learned.kind, len(learned.labels), characters=True)
+    found.fit(learned.texts, learned.targets)
+    return Contestant(
+        answer=found.predict_proba, threshold=chosen_threshold(trained, found.predict_proba),
+        parameters=found.n_parameters, size_bytes=found.size_bytes,
+    )  # fmt: skip
+
+
+def _words(prepared: Prepared) -> tuple[Indices, Indices]:
+    """Return how many tokens of each test message were read, and how many were unknown."""
+    index = prepared.encoder.vocabulary.index
+    limit = prepared.sequence_length or None
+    rows = [prepared.tokens[i][:limit] for i in prepared.test_rows]
+    unknown = [sum(token not in index for token in tokens) for tokens in rows]
+    return np.array([len(tokens) for tokens in rows]), np.array(unknown)
