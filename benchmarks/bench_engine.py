@@ -148,12 +148,13 @@ def lesson_operations(data: Dataset, folder: Path) -> dict[str, float]:
     padded = Predictor.load(folder / "lesson")
     config = padded.bundle.config.with_settings(pooling="last")
     model = Predictor(replace(padded.bundle, config=config))
-    ids = [model.encoder.encode(f"{t} 0") for t in dict.fromkeys(data.texts)]
+    reader = model.reader()
+    ids = [reader.encoder.encode(f"{t} 0") for t in dict.fromkeys(data.texts)]
     tokens = float(np.mean([len(one) for one in ids]))
     units = config.network.hidden_size
     step, head = 2 * units * 4 * units, 2 * units * units
     left = (3 * tokens - 2) * step + head
-    rate = left * len(ids) / float(np.median([timed(lambda: model.logits(ids)) for _ in range(5)]))
+    rate = left * len(ids) / float(np.median([timed(lambda: reader.logits(ids)) for _ in range(5)]))
     same, best = matrix_rate(192, units, 4 * units), matrix_rate(2048, 1024, 1024)
     return {
         "real_tokens": tokens,

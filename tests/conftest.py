@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,19 @@ def tiny_bundle(seed: int = 0, kind: str = "binary", **settings: object) -> Bund
         config=config, kind=kind, labels=labels, tokens=tokens, sequence_length=length,
         weights=weights,
     )  # fmt: skip
+
+
+PIECES = json.dumps({"pieces": ["▁", "f", "i", "r", "e", "▁f", "re", *"abcdghlmnopstuvxyz"]})
+
+
+def with_vectors(seed: int = 0) -> Bundle:
+    """Return a model that reads words out of vocabulary by their pieces."""
+    bundle = tiny_bundle(seed, vectors="wordllama", vector_size=6)
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(len(json.loads(PIECES)["pieces"]), 6)).astype(np.float16)
+    words = rng.normal(size=(len(bundle.tokens), 6)).astype(np.float16)
+    weights = {**bundle.weights, "vectors.weight": vectors, "words.weight": words}
+    return replace(bundle, weights=weights, pieces=PIECES)
 
 
 def made_up(kind: str = "binary", n: int = 240) -> Dataset:

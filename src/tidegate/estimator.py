@@ -129,7 +129,7 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         trained = train_on_all(learner)
         self.bundle_ = trained.bundle
         self.history_ = trained.history
-        self._predictor: Predictor | None = None
+        self.__dict__.pop("_predictor", None)
         return self
 
     def _dataset(self, texts: list[str], y: npt.NDArray[Any]) -> Dataset:
@@ -176,9 +176,10 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predictor_(self) -> Predictor:
         """The engine that answers, made when first asked for."""
         check_is_fitted(self, "bundle_")
-        if getattr(self, "_predictor", None) is None:
-            self._predictor = Predictor(self.bundle_)
-        return cast("Predictor", self._predictor)
+        kept = self.__dict__
+        if "_predictor" not in kept:  # of threads that get here together, one's is kept
+            kept.setdefault("_predictor", Predictor(self.bundle_))
+        return cast("Predictor", kept["_predictor"])
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the probability of each class, (n, C), in the order of `classes_`."""

@@ -1,6 +1,7 @@
 """TidegateClassifier behaves as scikit-learn's users expect."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -152,3 +153,12 @@ def test_a_fitted_model_saves_and_answers_as_a_bundle(
     assert model.labels == ("calm", "urgent")
     assert (model.predict_proba(texts) == fitted.predict_proba(texts)).all()
     assert model.predict(texts) == fitted.predict(texts).tolist()
+
+
+def test_threads_may_share_a_fitted_estimator(rows: tuple[list[str], list[str]]) -> None:
+    texts, labels = rows
+    fitted = small(epochs=1).fit(texts, labels)
+    expected = pickle.loads(pickle.dumps(fitted)).predict_proba(texts)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(fitted.predict_proba, [texts] * 16))
+    assert max(np.abs(one - expected).max() for one in found) <= 1e-6

@@ -85,8 +85,8 @@ def test_threads_change_nothing(messages: list[str]) -> None:
     one = Predictor(bundle).predict_proba(many)
     helped = Predictor(bundle, threads=3)
     assert (helped.predict_proba(many) == one).all()
-    assert helped._workers is not None
-    assert len(helped._workers) == 2
+    assert helped._mine.workers is not None
+    assert len(helped._mine.workers) == 2
 
 
 def test_a_helper_that_dies_loses_no_message(messages: list[str]) -> None:
@@ -95,8 +95,8 @@ def test_a_helper_that_dies_loses_no_message(messages: list[str]) -> None:
     one = Predictor(bundle).predict_proba(many)
     helped = Predictor(bundle, threads=2)
     helped.predict_proba(many)
-    assert helped._workers is not None
-    helped._workers._processes[0].kill()
+    assert helped._mine.workers is not None
+    helped._mine.workers._processes[0].kill()
     assert (helped.predict_proba(many) == one).all()
 
 

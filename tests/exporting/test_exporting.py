@@ -8,25 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
-from conftest import WORDS, tiny_bundle
+from conftest import WORDS, tiny_bundle, with_vectors
 from tidegate.cli import main
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ParityError
 from tidegate.exporting import export
 from tidegate.exporting.export import TOLERANCE, export_onnx, inputs, session
-
-PIECES = json.dumps({"pieces": ["▁", "f", "i", "r", "e", "▁f", "re", *"abcdghlmnopstuvxyz"]})
-
-
-def with_vectors(seed: int = 0) -> Bundle:
-    """Return a model that reads words out of vocabulary by their pieces."""
-    bundle = tiny_bundle(seed, vectors="wordllama", vector_size=6)
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(len(json.loads(PIECES)["pieces"]), 6)).astype(np.float16)
-    words = rng.normal(size=(len(bundle.tokens), 6)).astype(np.float16)
-    weights = {**bundle.weights, "vectors.weight": vectors, "words.weight": words}
-    return replace(bundle, weights=weights, pieces=PIECES)
 
 
 def texts(rng: np.random.Generator, n: int) -> list[str]:

@@ -187,7 +187,7 @@ def test_contributions_add_up_and_matter(tweets: Path) -> None:
 
         def moved(absent: np.ndarray, ids: list[int] = ids, one: Walk = one) -> float:
             kept = [number for k, number in enumerate(ids) if k not in set(absent.tolist())]
-            logit = float(predictor.logits([kept])[0, 0]) / predictor.bundle.temperature
+            logit = float(predictor.reader().logits([kept])[0, 0]) / predictor.bundle.temperature
             return abs(1 / (1 + math.exp(-logit)) - float(one.probabilities[1]))
 
         top = np.argsort(-one.contributions)[:3]

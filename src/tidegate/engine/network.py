@@ -1,11 +1,12 @@
 """The whole network in NumPy: word ids to logits.
 
 Takes the config and weights of a bundle; gives logits for packed messages. Knows nothing of text
-or files. This is the engine that answers; `lstm` holds its recurrence.
+or files. This is the engine that answers; `lstm` holds its recurrence. A network only holds weights
+and never changes, so any number of threads may use it.
 
 The first layer's W x + b depends on the word alone: it is worked out the first time a word is met
-and kept in a table (a row a word, for each direction), so a step costs a look-up, one product with
-h, and the gates.
+and kept in a table (a row a word, for each direction; `words` keeps them), so a step costs a
+look-up, one product with h, and the gates.
 
 B messages, S tokens in all, E values of a word, H units, G gates, C outputs.
 """
@@ -24,7 +25,6 @@ from tidegate.engine.cells import gru_layer, rnn_layer
 from tidegate.engine.lstm import Floats, Trace, fold, lstm_layer
 from tidegate.engine.vectors import WordVectors
 
-_WORDS_AT_ONCE = 2048
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
@@ -69,47 +69,24 @@ class Network:
         ]
         self.dense = _linear(weights, "dense") if config.head_size else None
         self.output = _linear(weights, "output")
-        self._known = np.zeros(0, dtype=bool)
-        self._tables: list[Floats] = []
-        self._resize(len(tokens))
 
-    def _resize(self, n_words: int) -> None:
-        """Make room for `n_words` table rows, keeping those worked out so far."""
-        known = np.zeros(n_words, dtype=bool)
-        known[: len(self._known)] = self._known
-        tables = []
-        for number, direction in enumerate(self.layers[0]):
-            table = np.empty((n_words, direction.inputs.shape[1]), np.float32)
-            if self._tables:
-                table[: len(self._known)] = self._tables[number]
-            tables.append(table)
-        self._tables, self._known = tables, known
+    @property
+    def n_outputs(self) -> int:
+        """Logits of a message."""
+        return len(self.output[1])
 
-    def learn_words(self, ids: npt.NDArray[np.int64], new_words: Sequence[str] = ()) -> None:
-        """Work out the table rows of `ids` not met before.
+    @property
+    def table_widths(self) -> tuple[int, ...]:
+        """The columns of each table of words: a table for each direction of the first layer."""
+        return tuple(direction.inputs.shape[1] for direction in self.layers[0])
+
+    def word_rows(self, ids: npt.NDArray[np.int64], new_words: Sequence[str] = ()) -> list[Floats]:
+        """Return words' rows of each table, (n, GH): the first layer's folded W x + b.
 
         `new_words` are the words of the ids from `len(vocabulary)` on, in id order.
         """
-        needed = len(self._words) + len(new_words)
-        if needed > len(self._known):
-            self._resize(needed * 5 // 4)
-        if self._known[ids].all():
-            return
-        met = self._known.copy()
-        met[ids] = True
-        unmet = np.flatnonzero(met & ~self._known)
-        for start in range(0, len(unmet), _WORDS_AT_ONCE):
-            wanted = unmet[start : start + _WORDS_AT_ONCE]
-            x = self.word_vectors(wanted, new_words)  # (n, E)
-            for table, direction in zip(self._tables, self.layers[0], strict=True):
-                table[wanted] = x @ direction.inputs + direction.bias
-        self._known[unmet] = True
-
-    def forget_new_words(self) -> None:
-        """Drop the table rows of words out of vocabulary."""
-        n = len(self._words)
-        self._known = self._known[:n].copy()
-        self._tables = [table[:n].copy() for table in self._tables]
+        x = self.word_vectors(ids, new_words)  # (n, E)
+        return [x @ direction.inputs + direction.bias for direction in self.layers[0]]
 
     def word_vectors(self, ids: npt.NDArray[np.int64], new_words: Sequence[str] = ()) -> Floats:
         """Return the first layer's input (n, E) for word ids: pretrained values, then trained."""
@@ -122,29 +99,24 @@ class Network:
         pretrained[ids == 0] = 0.0  # padding is no word
         return np.concatenate([pretrained, trained], axis=1)
 
-    def logits(self, packed: Packed) -> Floats:
-        """Return (B, C) logits."""
-        return self.head(self.pool(self.states(packed), packed))
-
-    def rows(self, ids: npt.NDArray[np.int64]) -> list[Floats]:
-        """Return the first layer's folded W x + b of words met before, (n, GH) a direction."""
-        return [table[ids] for table in self._tables]
+    def logits(self, packed: Packed, tables: Sequence[Floats]) -> Floats:
+        """Return (B, C) logits; `tables` as for `states`."""
+        return self.head(self.pool(self.states(packed, tables), packed))
 
     def states(
         self,
         packed: Packed,
+        tables: Sequence[Floats],
         *,
         traces: list[list[Trace]] | None = None,
-        tables: Sequence[Floats] | None = None,
     ) -> Floats:
         """Return (S, dirs · H): the top layer's state after every token.
 
         Parameters
         ----------
+        tables : what `packed.token_ids` are rows of, a table a direction
         traces : `traces[layer][direction]` are filled, if given
-        tables : what `packed.token_ids` are rows of, a table a direction; by default the words'
         """
-        tables = self._tables if tables is None else tables
         below = np.empty((0, 0), np.float32)
         for number, layer in enumerate(self.layers):
             steps = packed

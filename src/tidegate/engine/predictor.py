@@ -5,15 +5,22 @@ command line, the server. NumPy only: torch is for learning, never for answering
 
 Each distinct message of a call is computed once. Messages are sorted by length and run in chunks
 without padding, so a message scores the same alone and in any company.
+
+Any number of threads may use one predictor: each call works on the reader it took at its beginning
+(`reader`). A forked process goes on with a reader and helper processes of its own, and a pickle
+holds the bundle alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
+import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +28,35 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.config import Kind
-from tidegate.engine.batches import Packed, pack, pack_flat, pad
-from tidegate.engine.blas import one_thread
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
+from tidegate.engine.reader import Reader
 from tidegate.engine.workers import Workers, serve
 from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation.thresholds import decide
-from tidegate.text.encoder import MAX_OPEN_WORDS, Encoder
-from tidegate.text.ids import Flat, flatten
-from tidegate.text.vocabulary import PAD_ID, Vocabulary
+from tidegate.text.encoder import Encoder
+from tidegate.text.vocabulary import Vocabulary
 
 Probabilities = npt.NDArray[np.float64]
-CHUNK_VALUES = 192 * 1024  # of a step's gates, so that they stay in the processor's cache
-CHUNK_MESSAGES = 384  # at least: fewer rows make slow matrix products
-CHUNK_TOKENS = 131_072  # of a chunk at most, for messages of many tokens
 BLOCK_MESSAGES = 2048  # sorted by length together
+BLOCK_CHARACTERS = 1_048_576  # of a block at most, which bounds the words met by one reader
 SHARED_MESSAGES = 1024  # given to a helper at a time
 HELPED_MESSAGES = 6144  # of a call, beyond which helpers are started for it
 
 
+@dataclass(slots=True, kw_only=True)
+class _Mine:
+    """What a predictor keeps in one process; none of it may be used after a fork."""
+
+    reader: Reader
+    workers: Workers | None = None
+    pid: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Predictor:
-    """A model ready to answer.
+    """A model ready to answer, from any number of threads.
 
     Parameters
     ----------
@@ -63,16 +76,17 @@ class Predictor:
             raise ConfigError(f"threads: found {threads}; it must be at least 1")
         self.bundle = bundle
         self.threads = threads
-        self._workers: Workers | None = None
-        text, network = bundle.config.text, bundle.config.network
         vectors = bundle.word_vectors
-        self.network = Network(network, bundle.weights, tokens=bundle.tokens, vectors=vectors)
-        self.encoder = Encoder(
-            text,
+        self.network = Network(
+            bundle.config.network, bundle.weights, tokens=bundle.tokens, vectors=vectors
+        )
+        encoder = Encoder(
+            bundle.config.text,
             Vocabulary(bundle.tokens),
             open_words=vectors is not None,
             length=bundle.sequence_length,
         )
+        self._mine = _Mine(reader=Reader.new(self.network, encoder))
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int = 1) -> Predictor:
@@ -84,6 +98,34 @@ class Predictor:
             The bundle is missing, incomplete or changed.
         """
         return cls(Bundle.load(path), threads=threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"bundle": self.bundle, "threads": self.threads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Predictor.__init__(self, state["bundle"], threads=state["threads"])
+
+    @property
+    def encoder(self) -> Encoder:
+        """Texts to ids, as this moment's reader does it; to use the ids, hold a `reader`."""
+        return self.reader().encoder
+
+    def reader(self) -> Reader:
+        """Return what a call works on from its beginning to its end: ids, and logits of ids."""
+        mine = self._of_this_process()
+        if not mine.reader.full:
+            return mine.reader
+        with mine.lock:
+            if mine.reader.full:  # else another thread was first
+                mine.reader = mine.reader.without_new_words()
+            return mine.reader
+
+    def _of_this_process(self) -> _Mine:
+        mine = self._mine
+        if mine.pid != os.getpid():
+            # Forked. A thread that is not here may have held a lock, and the helpers are another's.
+            mine = self._mine = _Mine(reader=mine.reader.without_new_words())
+        return mine
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -147,13 +189,11 @@ class Predictor:
 
     def _spread(self, texts: list[str]) -> Floats:
         """Return the logits (n, n_outputs) of distinct texts, block by block, helped if it pays."""
-        if self.threads > 1 and self._workers is None and len(texts) > HELPED_MESSAGES:
-            self._workers = _start_workers(self)
-        size = SHARED_MESSAGES if self._workers else BLOCK_MESSAGES
-        blocks = [texts[i : i + size] for i in range(0, len(texts), size)]
-        if self._workers and len(blocks) > 1:
+        workers = self._helpers(len(texts))
+        blocks = list(_blocks(texts, SHARED_MESSAGES if workers else BLOCK_MESSAGES))
+        if workers and len(blocks) > 1:
             shape = (-1, self.n_outputs)
-            answers = self._workers.map(
+            answers = workers.map(
                 blocks,
                 ask=self._block_logits,
                 tell=lambda block: json.dumps(block).encode(),
@@ -165,42 +205,32 @@ class Predictor:
         empty = np.empty((0, self.n_outputs), np.float32)
         return np.concatenate([empty, *map(self._block_logits, blocks)])
 
+    def _helpers(self, n_texts: int) -> Workers | None:
+        """Return the helper processes, started if so many texts are worth it."""
+        if self.threads == 1:
+            return None
+        mine = self._of_this_process()
+        if mine.workers is None and n_texts > HELPED_MESSAGES:
+            with mine.lock:
+                if mine.workers is None:
+                    mine.workers = _start_workers(self)
+        return mine.workers
+
     def _block_logits(self, texts: Sequence[str]) -> Floats:
-        if len(self.encoder.new_words) > MAX_OPEN_WORDS:
-            self.encoder.forget_new_words()
-            self.network.forget_new_words()
-        return self._logits(self.encoder.encode_all(texts))
+        return self.reader().text_logits(texts)
 
-    def packed(self, id_lists: Sequence[Sequence[int]]) -> Packed:
-        """Return id lists, sorted from long to short, as the network reads them."""
-        if self.bundle.config.network.pooling != "padded_last":
-            return pack_flat(flatten(id_lists))
-        batch = pad(id_lists, width=self.bundle.sequence_length)
-        batch.lengths[:] = batch.token_ids.shape[1]
-        return pack(batch)
 
-    def logits(self, id_lists: Sequence[Sequence[int]]) -> Floats:
-        """Return logits (n, n_outputs) of encoded messages, in their order."""
-        return self._logits(flatten(id_lists))
-
-    def _logits(self, flat: Flat) -> Floats:
-        lengths = flat.lengths
-        logits = np.empty((len(lengths), self.n_outputs), np.float32)
-        if not len(lengths):
-            return logits
-        order = np.argsort(-lengths, kind="stable")
-        padded = self.bundle.config.network.pooling == "padded_last"
-        self.network.learn_words(np.append(flat.ids, PAD_ID), self.encoder.new_words)
-        size = max(CHUNK_VALUES // (4 * self.bundle.config.network.hidden_size), CHUNK_MESSAGES)
-        start = 0
-        with one_thread():
-            while start < len(order):
-                longest = max(int(lengths[order[start]]), 1)
-                rows = order[start : start + max(min(size, CHUNK_TOKENS // longest), 1)]
-                packed = self.packed(flat.lists(rows)) if padded else pack_flat(flat, rows)
-                logits[rows] = self.network.logits(packed)
-                start += len(rows)
-        return logits
+def _blocks(texts: list[str], n_messages: int) -> Iterator[list[str]]:
+    """Cut texts into blocks of so many messages, and of no more than BLOCK_CHARACTERS or one."""
+    for start in range(0, len(texts), n_messages):
+        waiting = [texts[start : start + n_messages]]
+        while waiting:
+            block = waiting.pop()
+            if len(block) > 1 and sum(map(len, block)) > BLOCK_CHARACTERS:
+                half = len(block) // 2
+                waiting += [block[half:], block[:half]]
+            else:
+                yield block
 
 
 def _start_workers(predictor: Predictor) -> Workers:
@@ -210,9 +240,12 @@ def _start_workers(predictor: Predictor) -> Workers:
     code = "from tidegate.engine.predictor import help_out; help_out()"
     workers = Workers(predictor.threads - 1, code, [str(path)])
 
+    pid = os.getpid()
+
     def close() -> None:
-        workers.close()
-        folder.cleanup()
+        if os.getpid() == pid:  # a forked process has no say in its parent's helpers
+            workers.close()
+            folder.cleanup()
 
     weakref.finalize(predictor, close)
     return workers

@@ -8,6 +8,10 @@ Two threads gain a tenth on the default model, two processes are twice as fast.
 
 A helper that dies takes nothing with it: the block it had is worked on here. Helpers end when their
 standard input closes, so none outlives the process that started it, however that one ends.
+
+Threads may share helpers: a call takes those that are idle and does without the others. A forked
+process has none: it closes its copies of the pipes at once. The pipes are unbuffered, so that
+nothing half written is sent twice.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import struct
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
@@ -27,6 +32,9 @@ Answer = TypeVar("Answer")
 
 _LENGTH = struct.Struct("<Q")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+_everyone: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
 def cores() -> int:
@@ -64,12 +72,14 @@ class Workers:
         }
         # -P: a json.py in the caller's working directory is none of ours.
         command = [sys.executable, "-P", "-c", code, *arguments]
+        pipe = subprocess.PIPE
         self._processes = [
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-            )
+            subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, env=environment)
             for _ in range(count)
         ]
+        self._busy: set[subprocess.Popen[bytes]] = set()
+        self._choosing = threading.Lock()
+        _everyone.add(self)
 
     def __len__(self) -> int:
         return len(self._processes)
@@ -98,36 +108,69 @@ class Workers:
                 return next(waiting, None)
 
         def through(process: subprocess.Popen[bytes]) -> None:
-            while (number := take()) is not None:
-                answer = _exchange(process, tell(blocks[number]))
-                if answer is None:  # it died; the caller will find this block missing
-                    process.kill()
-                    return
-                answers[number] = heard(answer)
+            try:
+                while (number := take()) is not None:
+                    answer = _exchange(process, tell(blocks[number]))
+                    if answer is None:  # it died; the caller will find this block missing
+                        process.kill()
+                        return
+                    answers[number] = heard(answer)
+            finally:
+                self._busy.discard(process)
 
-        alive = [process for process in self._processes if process.poll() is None]
-        threads = [threading.Thread(target=through, args=(p,), daemon=True) for p in alive]
+        mine = self._idle()
+        threads = [threading.Thread(target=through, args=(p,), daemon=True) for p in mine]
         for thread in threads:
             thread.start()
-        while (number := take()) is not None:
-            answers[number] = ask(blocks[number])
-        for thread in threads:
-            thread.join()
+        try:
+            while (number := take()) is not None:
+                answers[number] = ask(blocks[number])
+        finally:
+            while take() is not None:  # after a fault here the helpers are to take no more of it
+                pass
+            for thread in threads:
+                thread.join()
         for number in range(len(blocks)):
             if number not in answers:
                 answers[number] = ask(blocks[number])
         return [answers[number] for number in range(len(blocks))]
 
+    def _idle(self) -> list[subprocess.Popen[bytes]]:
+        """Take the helpers that are alive and answer no other call."""
+        with self._choosing:
+            found = [p for p in self._processes if p not in self._busy and p.poll() is None]
+            self._busy.update(found)
+        return found
+
     def close(self) -> None:
         """Let the helpers end, and wait until they have."""
+        self._close_pipes()
+        for process in self._processes:
+            process.wait()
+        self._processes = []
+
+    def _close_pipes(self) -> None:
         for process in self._processes:
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     with contextlib.suppress(OSError):  # it died with a block half read
                         stream.close()
+
+    def _abandon(self) -> None:
+        """Leave the helpers to the process that this one was forked from."""
+        self._close_pipes()
         for process in self._processes:
-            process.wait()
+            process.returncode = 0  # it is no child of this process, which could not wait for it
         self._processes = []
+
+
+def _after_fork() -> None:
+    for workers in list(_everyone):
+        workers._abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def serve(answer: Callable[[bytes], bytes]) -> None:
@@ -148,21 +191,31 @@ def _exchange(process: subprocess.Popen[bytes], data: bytes) -> bytes | None:
     try:
         _send(process.stdin, data)
         return next(_blocks(process.stdout), None)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: closed here meanwhile
         return None
 
 
 def _send(stream: IO[bytes], data: bytes) -> None:
-    stream.write(_LENGTH.pack(len(data)))
-    stream.write(data)
+    left = memoryview(_LENGTH.pack(len(data)) + data)
+    while left:  # what is not buffered may be written in part
+        left = left[stream.write(left) :]
     stream.flush()
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield whole blocks until the stream ends."""
-    while len(head := stream.read(_LENGTH.size)) == _LENGTH.size:
+    while len(head := _read(stream, _LENGTH.size)) == _LENGTH.size:
         (size,) = _LENGTH.unpack(head)
-        data = stream.read(size)
+        data = _read(stream, size)
         if len(data) < size:
             return
         yield data
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    """Return so many bytes, or fewer where the stream ends."""
+    parts: list[bytes] = []
+    while size and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

@@ -98,7 +98,7 @@ def inputs(predictor: Predictor, texts: Sequence[str]) -> dict[str, npt.NDArray[
     >>> inputs(predictor, ["forest fire", "help"])["lengths"]  # doctest: +SKIP
     array([2, 1], dtype=int32)
     """
-    encoder, bundle = predictor.encoder, predictor.bundle
+    encoder, bundle = predictor.reader().encoder, predictor.bundle
     id_lists = [encoder.encode(text) for text in texts]
     n_known = len(bundle.tokens)
     padded = bundle.config.network.pooling == "padded_last"

@@ -2,12 +2,17 @@
 
 Takes a `Vocabulary` and a text config; gives every text its ids. Knows nothing of weights.
 Training, prediction, the walk and the exports all read text through `Encoder`.
+
+An encoder may be used by any number of threads: words are only added to it, under a lock, and an id
+never changes its meaning. To forget the words out of vocabulary means to go on with another encoder
+(`without_new_words`); whoever holds the old one can finish with it.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -22,6 +27,7 @@ MAX_OPEN_WORDS = 100_000
 MAX_CACHED_SURFACES = 200_000  # about 40 MB
 MAX_SURFACE_CHARACTERS = 64
 WORDS_AT_ONCE = 65_536  # looked up together, so that long messages are cut before the next are read
+LONG_MESSAGE = 1_024  # surface words; only as many of a longer message's are looked up as are read
 
 
 class _Ids(dict[str, int]):
@@ -31,13 +37,19 @@ class _Ids(dict[str, int]):
         super().__init__(vocabulary.index)
         self.unknown_id = vocabulary.unknown_id
         self.open_words = open_words
+        self.n_known = len(self)
         self.new_words: list[str] = []
+        self._adding = threading.Lock()
 
     def __missing__(self, token: str) -> int:
         if not self.open_words:
             return self.unknown_id
-        number = self[token] = len(self)
-        self.new_words.append(token)
+        with self._adding:
+            number = self.get(token)
+            if number is None:  # else another thread was first
+                number = self.n_known + len(self.new_words)
+                self.new_words.append(token)
+                self[token] = number  # last: who finds the id finds the word
         return number
 
 
@@ -84,17 +96,15 @@ class Encoder:
         open_words: bool = False,
         length: int = 0,
     ) -> None:
+        self.config = config
         self.vocabulary = vocabulary
         self.tokenizer = make_tokenizer(config)
         self.limit = length or config.max_tokens or None
         self._ids = _Ids(vocabulary, open_words=open_words)
-        self._surfaces = self._new_surfaces()
-
-    def _new_surfaces(self) -> tuple[Callable[[str], list[str]], _SurfaceIds] | None:
-        """Return what cuts a text into surface words, and their ids, if the tokeniser does so."""
-        if not isinstance(self.tokenizer, SurfaceTokenizer):
-            return None
-        return self.tokenizer.surfaces, _SurfaceIds(self.tokenizer, self._ids)
+        # What cuts a text into surface words, and their ids, if the tokeniser does so.
+        self._surfaces: tuple[Callable[[str], list[str]], _SurfaceIds] | None = None
+        if isinstance(self.tokenizer, SurfaceTokenizer):
+            self._surfaces = self.tokenizer.surfaces, _SurfaceIds(self.tokenizer, self._ids)
 
     @property
     def open_words(self) -> bool:
@@ -106,18 +116,22 @@ class Encoder:
         """Words met out of vocabulary that were given ids, in id order."""
         return self._ids.new_words
 
-    def forget_new_words(self) -> None:
-        """Take back the ids of words out of vocabulary (their number is bounded by the caller)."""
-        self._ids = _Ids(self.vocabulary, open_words=self._ids.open_words)
-        self._surfaces = self._new_surfaces()
+    def without_new_words(self) -> Encoder:
+        """Return an encoder like this one that has met no word out of vocabulary yet.
+
+        How many words an encoder remembers is bounded by its caller, who changes to a new one.
+        """
+        return Encoder(
+            self.config, self.vocabulary, open_words=self.open_words, length=self.limit or 0
+        )
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of one message."""
         if self._surfaces is None:
             return self.encode_tokens(self.tokenizer(text))
         cut, ids = self._surfaces
-        found = list(chain.from_iterable(map(ids.__getitem__, cut(text))))
-        return found[: self.limit] or [PAD_ID]
+        found = chain.from_iterable(map(ids.__getitem__, cut(text)))
+        return list(islice(found, self.limit)) or [PAD_ID]
 
     def encode_all(self, texts: Sequence[str]) -> Flat:
         """Return the ids of many messages, the same as `encode` gives one by one, but faster.
@@ -131,7 +145,14 @@ class Encoder:
         parts: list[Ints] = []
         words: list[str | None] = []
         for text in texts:
-            words += cut(text)
+            surfaces = cut(text)
+            if self.limit and len(surfaces) > LONG_MESSAGE:
+                found = chain.from_iterable(map(known.__getitem__, surfaces))
+                parts.append(self._looked_up(words, known))
+                parts.append(np.array([*islice(found, self.limit), END_ID], np.int64))
+                words = []
+                continue
+            words += surfaces
             words.append(END)
             if len(words) > WORDS_AT_ONCE:
                 parts.append(self._looked_up(words, known))

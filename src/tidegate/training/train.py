@@ -196,8 +196,7 @@ def _decided(bundle: Bundle, prepared: Prepared, validation: Indices) -> Bundle:
     texts = [prepared.dataset.texts[i] for i in validation]
     targets = prepared.dataset.targets[validation]
     if training.calibrate:
-        predictor = Predictor(bundle)
-        logits = predictor.logits([predictor.encoder.encode(text) for text in texts])
+        logits = Predictor(bundle).reader().text_logits(texts)
         logits = logits[:, 0] if bundle.kind == "binary" else logits
         bundle = replace(bundle, temperature=fit_temperature(logits, targets, kind=bundle.kind))
     if training.threshold == "half" or bundle.kind == "multiclass":

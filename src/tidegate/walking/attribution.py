@@ -31,6 +31,7 @@ from tidegate.engine.batches import Packed
 from tidegate.engine.lstm import Floats, Trace
 from tidegate.engine.network import Direction, Network
 from tidegate.engine.predictor import Predictor, to_probabilities
+from tidegate.engine.reader import Reader
 
 Doubles = npt.NDArray[np.float64]
 
@@ -80,21 +81,22 @@ class _Panel:
 
 
 def integrated_gradients(
-    predictor: Predictor, ids: npt.NDArray[np.int64], *, label: int
+    predictor: Predictor, ids: npt.NDArray[np.int64], *, label: int, reader: Reader
 ) -> Contributions:
     """Return the contribution of each of a message's tokens to a label's probability.
 
     Parameters
     ----------
-    ids : (T,) token ids as the network reads them, their words met before
+    ids : (T,) token ids as the network reads them
     label : the label's number
+    reader : which gave the ids
 
     The line is cut into panels of 8 points. What a panel's contributions sum to is known, so each
     shows its own error: the worst are halved until the errors sum to less than 5e-4, or 1,024
     points are reached. A sharp turn, of a saturated gate or of max pooling, is so closed in upon.
     """
     network = predictor.network
-    rows = network.rows(ids)
+    rows = [table[ids] for table in reader.tables(ids)]
     a_panel = 11 * len(ids) * network.config.hidden_size * sum(map(len, network.layers))
     at_once = max(MAX_VALUES // (a_panel * (PANEL_POINTS + 2)), 1)
     ends = [(k / FIRST_PANELS, (k + 1) / FIRST_PANELS) for k in range(FIRST_PANELS)]
@@ -149,7 +151,7 @@ def _integrated(
         for x, d in zip(inputs, network.layers[0], strict=True)
     ]
     traces = [[Trace() for _ in layer] for layer in network.layers]
-    states = network.states(packed, traces=traces, tables=tables)
+    states = network.states(packed, tables, traces=traces)
     logits = network.head(network.pool(states, packed))
     p = to_probabilities(logits, kind=predictor.kind, temperature=predictor.bundle.temperature)
     slope = _logit_slope(p, label, predictor.kind) / predictor.bundle.temperature

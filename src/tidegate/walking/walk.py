@@ -21,7 +21,9 @@ from tidegate.engine.blas import one_thread
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.lstm import Floats, Trace
 from tidegate.engine.predictor import Predictor, to_probabilities
+from tidegate.engine.reader import Reader
 from tidegate.errors import ConfigError, DataError
+from tidegate.text.encoder import Encoder
 from tidegate.text.vocabulary import PAD, PAD_ID
 from tidegate.walking.attribution import integrated_gradients
 from tidegate.walking.record import DirectionWalk, Doubles, Walk, WalkToken
@@ -60,13 +62,16 @@ def walk(model: Predictor | Bundle, text: str, *, label: str | None = None) -> W
         raise ConfigError(f"walk: the model's cell is {cell!r}; only an LSTM has these four steps")
     if not isinstance(text, str):
         raise DataError(f"walk: found {type(text).__name__} {text!r}; a message is text")
-    answer = predictor.predict_proba([text])[0]  # also: its words are met now
+    answer = predictor.predict_proba([text])[0]
     number = _label_number(predictor, answer, label)
-    tokens, read, ids = _tokens(predictor, text)
-    directions, probabilities = _traced(predictor, ids)
+    reader = predictor.reader()
+    tokens, read, ids = _tokens(predictor, reader.encoder, text)
+    directions, probabilities = _traced(predictor, reader, ids)
     with one_thread():
-        found = integrated_gradients(predictor, ids, label=number)
-    path, left_out, notices = _variants(predictor, ids, np.abs(found.values), number, answer)
+        found = integrated_gradients(predictor, ids, label=number, reader=reader)
+    path, left_out, notices = _variants(
+        predictor, reader, ids, weight=np.abs(found.values), label=number, answer=answer
+    )
     decided = predictor.decide(answer[None])[0]
     return Walk(
         text=text, kind=predictor.kind, labels=predictor.labels, tokens=tokens, read=read,
@@ -86,10 +91,9 @@ def _label_number(predictor: Predictor, answer: Doubles, label: str | None) -> i
 
 
 def _tokens(
-    predictor: Predictor, text: str
+    predictor: Predictor, encoder: Encoder, text: str
 ) -> tuple[tuple[WalkToken, ...], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the text's tokens, which of them are read, and the ids read (T,)."""
-    encoder = predictor.encoder
     index = encoder.vocabulary.index
     drops_unknown = predictor.bundle.config.text.unknown == "drop" and not encoder.open_words
     tokens: list[WalkToken] = []
@@ -128,14 +132,14 @@ def _cleaned_away(text: str, start: int, end: int) -> list[WalkToken]:
 
 
 def _traced(
-    predictor: Predictor, ids: npt.NDArray[np.int64]
+    predictor: Predictor, reader: Reader, ids: npt.NDArray[np.int64]
 ) -> tuple[tuple[DirectionWalk, ...], Doubles]:
     """Run the engine on one message, keeping what it throws away; return its answer (L,) too."""
     network = predictor.network
-    packed = predictor.packed([ids.tolist()])
+    packed = reader.packed([ids.tolist()])
     traces = [[Trace() for _ in layer] for layer in network.layers]
     with one_thread():
-        states = network.states(packed, traces=traces)
+        states = network.states(packed, reader.tables(ids), traces=traces)
         logits = network.head(network.pool(states, packed))
     answer = to_probabilities(
         logits, kind=predictor.kind, temperature=predictor.bundle.temperature
@@ -167,7 +171,9 @@ def _direction(layer: int, trace: Trace, *, reverse: bool) -> DirectionWalk:
 
 def _variants(
     predictor: Predictor,
+    reader: Reader,
     ids: npt.NDArray[np.int64],
+    *,
     weight: Doubles,
     label: int,
     answer: Doubles,
@@ -184,7 +190,7 @@ def _variants(
     absent = np.sort(np.argsort(-weight[: len(real)], kind="stable")[:runs])
     lists = [real[:end] or [PAD_ID] for end in ends]
     lists += [real[:k] + real[k + 1 :] or [PAD_ID] for k in absent]
-    logits = predictor.logits(lists)
+    logits = reader.logits(lists)
     p = to_probabilities(logits, kind=predictor.kind, temperature=predictor.bundle.temperature)
     path = np.full((n + 1, p.shape[1]), np.nan)
     path[ends] = p[: len(ends)]
