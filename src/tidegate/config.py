@@ -22,12 +22,18 @@ Kind = Literal["binary", "multiclass", "multilabel"]  # of labels
 Cell = Literal["lstm", "gru", "rnn"]
 Pooling = Literal["padded_last", "last", "mean", "max", "mean_max"]
 Tokenizer = Literal["tweet", "lesson"]
+Ngrams = Literal["linear", "none"]
 Lemmas = Literal["nltk-3.8", "nltk-3.9+"]
 
 
-def setting(default: Any, help: str, **bounds: float) -> Any:
-    """Declare one config field: its default, its meaning with the unit, and its bounds."""
-    return field(default=default, metadata={"help": help, **bounds})
+def setting(default: Any, help: str, *, before: Any = None, **bounds: float) -> Any:
+    """Declare one config field: its default, its meaning with the unit, and its bounds.
+
+    `before` is what a bundle means that was written before the field existed; by default the
+    default.
+    """
+    old = default if before is None else before
+    return field(default=default, metadata={"help": help, "before": old, **bounds})
 
 
 class _Section:
@@ -92,6 +98,14 @@ class NetworkConfig(_Section):
     word_dropout: float = setting(0.3, "share of words hidden in training", at_least=0, below=1)
     channel_dropout: float = setting(0.5, "share of input channels hidden", at_least=0, below=1)
     dropout: float = setting(0.5, "dropout before the dense layers", at_least=0, below=1)
+    ngrams: Ngrams = setting(
+        "linear",
+        "a linear model of words, pairs and characters beside the LSTM; none",
+        before="none",
+    )
+    ngram_share: float = setting(
+        0.6, "weight of its logits; the rest is the LSTM's", at_least=0, below=1, before=0.0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +130,10 @@ class TrainingConfig(_Section):
     refit: bool = setting(True, "ship a model of all rows; false: the one that was scored")
     device: Literal["cpu", "cuda"] = setting("cpu", "where training runs")
     threshold: str = setting("half", "decision rule: half, f1, f2, precision:0.9, cost:5:1")
-    calibrate: bool = setting(False, "fit a temperature on rows kept from training")
-    validation_share: float = setting(0.1, "training rows kept for it", above=0, below=1)
+    calibrate: bool = setting(True, "fit a temperature on held-out rows", before=False)
+    validation_share: float = setting(
+        0.1, "training rows kept to choose a threshold on", above=0, below=1
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +182,12 @@ _ON_DISK = {
 class Config:
     """All choices of one model, in five sections.
 
+    Attributes
+    ----------
+    data, text, network, training, distillation : the sections
+    automatic : fields whose value is set from the data before training, see `presets.fitted`; one
+        that is chosen by `with_settings` no longer is
+
     Examples
     --------
     >>> config = Config().with_settings(hidden_size=64)
@@ -180,6 +202,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
+    automatic: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def with_settings(self, **settings: Any) -> Config:
         """Return a copy with the named fields replaced; names are unique over all sections.
@@ -195,14 +218,19 @@ class Config:
             if name not in owners:
                 raise ConfigError(_unknown(name, owners))
             changes.setdefault(owners[name], {})[name] = value
-        return replace(self, **{s: replace(getattr(self, s), **c) for s, c in changes.items()})
+        return replace(
+            self,
+            automatic=self.automatic - set(settings),
+            **{s: replace(getattr(self, s), **c) for s, c in changes.items()},
+        )
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return plain JSON-ready values, as a bundle's manifest holds them.
 
         There, distillation's fields stand among training's, as they have since format 1.
         """
-        found = {s: {k: _plain(v) for k, v in d.items()} for s, d in asdict(self).items()}
+        sections = {name: asdict(getattr(self, name)) for name in _SECTIONS}
+        found = {s: {k: _plain(v) for k, v in d.items()} for s, d in sections.items()}
         found["training"] |= found.pop("distillation")
         return found
 
@@ -210,9 +238,8 @@ class Config:
     def from_dict(cls, values: Mapping[str, Any], *, complete: bool = True) -> Config:
         """Make a config from `to_dict`'s result; every field must be there and no other.
 
-        With `complete=False` a field may be missing and takes its default: a bundle written before
-        the field existed still loads. So a field added later must default to what was done before,
-        unless it matters to training alone.
+        With `complete=False` a field may be missing, so that a bundle written before the field
+        existed still loads. The field then says what was done before, see `setting`.
 
         Raises
         ------
@@ -227,9 +254,15 @@ class Config:
             known = {field: section for section in sections for field in field_names(section)}
             _same_names(f"config section {name!r}", values[name], known, complete=complete)
             for section in sections:
+                old = {} if complete else _before(section)
                 given = {k: v for k, v in values[name].items() if known[k] == section}
-                made[section] = _SECTIONS[section](**given)
+                made[section] = _SECTIONS[section](**{**old, **given})
         return cls(**made)
+
+
+def _before(section: str) -> dict[str, Any]:
+    """Return what the fields of a section mean in bundles that do not name them."""
+    return {item.name: item.metadata["before"] for item in fields(_SECTIONS[section])}  # type: ignore[arg-type]
 
 
 def field_names(section: str) -> list[str]:

@@ -37,7 +37,8 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         `best` or `lesson`
     epochs, batch_size, learning_rate, hidden_size, num_layers, bidirectional, embedding_size,
     vectors, dropout, word_dropout, channel_dropout, label_smoothing, threshold, calibrate :
-        config fields; None keeps the preset's value
+        config fields; None keeps the preset's value. `calibrate` fits a temperature, for which a
+        second model is trained; here it is off unless it is asked for
     teacher : "blend", or a pretrained encoder's folder or hub name, to learn from too
     unlabelled : a file of texts without labels, for the teacher to label
     class_weight : None, or "balanced" for weights inverse to the classes' frequency
@@ -166,6 +167,7 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = self.random_state
         if seed is not None and not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
+        given.setdefault("calibrate", False)
         given |= self.settings or {}
         base = preset(
             self.preset, n_label_columns=label_dimensions, teacher=given.get("teacher", "none")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_origin
 import typer
 
 from tidegate.config import Config, all_settings
-from tidegate.presets import preset
+from tidegate.presets import AUTOMATIC, preset
 
 DataFile = Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet; - for standard input.")]
 ModelPath = Annotated[Path, typer.Argument(help="A bundle: the directory that train wrote.")]
@@ -41,7 +41,8 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         flag = "--" + name.replace("_", "-")
         plain = kind if kind in (int, float, bool, str) else str
         hint: Any = list[str] if get_origin(kind) is tuple else plain
-        shown = f"{help_text} [default preset: {_shown(default)}]"
+        value = "from the data" if name in AUTOMATIC else _shown(default)
+        shown = f"{help_text} [default preset: {value}]"
         flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
         option = typer.Option(flags, help=shown, show_default=False, rich_help_panel="Settings")
         kept.append(

@@ -32,7 +32,7 @@ from tidegate.training.pace import Pace
 from tidegate.training.prepare import Indices, Prepared, prepare
 from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
-from tidegate.training.train import Trained, Weights, read_rows, train, trained_on
+from tidegate.training.train import Trained, Weights, fitted_to, read_rows, train, trained_on
 
 UNTAUGHT = "the same network, no teacher"
 
@@ -249,6 +249,7 @@ def learn_member(
     place = None if work is None else work.folder / f"lstm-{config.training.seed}"
     if place is not None and is_bundle(place):
         return Predictor.load(place)
+    config = fitted_to(dataset, config, rows)
     bundle = trained_on(prepare(dataset, config, train=rows, test=rows[:0]), rows[:0]).bundle
     if place is not None:
         bundle.save(place)

@@ -24,12 +24,15 @@ import safetensors.numpy
 from tidegate.config import Config, Kind
 from tidegate.engine.lstm import GATE_ORDER
 from tidegate.engine.network import weight_shapes
+from tidegate.engine.ngrams import check_arrays
 from tidegate.engine.vectors import WordVectors
 from tidegate.errors import BundleError, ConfigError
 from tidegate.version import VERSION
 
 FORMAT_VERSION = 1
-_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
+_DTYPES = {
+    "F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "<i1", "I32": "<i4", "U32": "<u4"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +204,13 @@ class Bundle:
             shapes["words.weight"] = (len(self.tokens), network.vector_size)
             if "vectors.weight" not in self.weights or not self.pieces:
                 raise BundleError(f"{folder}: its word vectors are missing; train anew")
+        if network.ngrams != "none":
+            fault = check_arrays(
+                self.weights, n_words=len(self.tokens), n_outputs=outputs,
+                n_pieces=len(self.weights["vectors.weight"]) if self.pieces else 0,
+            )  # fmt: skip
+            if fault:
+                raise BundleError(f"{folder}: {fault}; train anew")
         for name, shape in shapes.items():
             found = self.weights[name].shape if name in self.weights else "nothing"
             if found != shape:

@@ -23,7 +23,9 @@ from tidegate.config import NetworkConfig
 from tidegate.engine.batches import Packed
 from tidegate.engine.cells import gru_layer, rnn_layer
 from tidegate.engine.lstm import Floats, Trace, fold, lstm_layer
+from tidegate.engine.ngrams import NgramBranch
 from tidegate.engine.vectors import WordVectors
+from tidegate.text.ids import Flat
 
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -67,6 +69,10 @@ class Network:
             [_direction(config, weights, layer, reverse=r) for r in _directions(config)]
             for layer in range(config.num_layers)
         ]
+        self.ngrams: NgramBranch | None = None
+        if config.ngrams != "none":
+            pieces = vectors.pieces if vectors is not None else ""
+            self.ngrams = NgramBranch(weights, n_words=len(tokens), pieces=pieces)
         self.dense = _linear(weights, "dense") if config.head_size else None
         self.output = _linear(weights, "output")
 
@@ -77,16 +83,24 @@ class Network:
 
     @property
     def table_widths(self) -> tuple[int, ...]:
-        """The columns of each table of words: a table for each direction of the first layer."""
-        return tuple(direction.inputs.shape[1] for direction in self.layers[0])
+        """The columns of each table of words: one a direction of the first layer, then n-grams'."""
+        widths = [direction.inputs.shape[1] for direction in self.layers[0]]
+        if self.ngrams is not None:
+            widths.append(self.ngrams.n_outputs + 1)
+        return tuple(widths)
 
     def word_rows(self, ids: npt.NDArray[np.int64], new_words: Sequence[str] = ()) -> list[Floats]:
-        """Return words' rows of each table, (n, GH): the first layer's folded W x + b.
+        """Return words' rows of each table: the first layer's folded W x + b, (n, GH) a direction.
+
+        Last comes what the words bring to the n-gram branch, (n, k + 1), if there is one.
 
         `new_words` are the words of the ids from `len(vocabulary)` on, in id order.
         """
         x = self.word_vectors(ids, new_words)  # (n, E)
-        return [x @ direction.inputs + direction.bias for direction in self.layers[0]]
+        rows = [x @ direction.inputs + direction.bias for direction in self.layers[0]]
+        if self.ngrams is not None:
+            rows.append(self.ngrams.word_rows(ids, new_words))
+        return rows
 
     def word_vectors(self, ids: npt.NDArray[np.int64], new_words: Sequence[str] = ()) -> Floats:
         """Return the first layer's input (n, E) for word ids: pretrained values, then trained."""
@@ -102,6 +116,22 @@ class Network:
     def logits(self, packed: Packed, tables: Sequence[Floats]) -> Floats:
         """Return (B, C) logits; `tables` as for `states`."""
         return self.head(self.pool(self.states(packed, tables), packed))
+
+    def with_ngrams(self, logits: Floats, flat: Flat, tables: Sequence[Floats]) -> Floats:
+        """Return the LSTM's logits (B, C) and those of the n-gram branch, weighted and added up.
+
+            z = (1 − s) · z_LSTM + s · z_ngrams        s: the config's `ngram_share`
+
+        Parameters
+        ----------
+        flat : the messages' token ids
+        tables : as for `states`
+        """
+        if self.ngrams is None:
+            return logits
+        share = np.float32(self.config.ngram_share)
+        mixed: Floats = (np.float32(1) - share) * logits
+        return mixed + share * self.ngrams.logits(flat, tables[-1])
 
     def states(
         self,

@@ -83,7 +83,7 @@ class Predictor:
         encoder = Encoder(
             bundle.config.text,
             Vocabulary(bundle.tokens),
-            open_words=vectors is not None,
+            open_words=vectors is not None or self.network.ngrams is not None,
             length=bundle.sequence_length,
         )
         self._mine = _Mine(reader=Reader.new(self.network, encoder))

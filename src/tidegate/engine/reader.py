@@ -85,6 +85,11 @@ class Reader:
         """Return logits (n, n_outputs) of texts."""
         return self._logits(self.encoder.encode_all(texts))
 
+    def with_ngrams(self, logits: Floats, texts: Sequence[str]) -> Floats:
+        """Return an LSTM's logits (n, n_outputs) of texts with those of the n-gram branch."""
+        flat = self.encoder.encode_all(texts)
+        return self.network.with_ngrams(logits, flat, self.tables(flat.ids))
+
     def _logits(self, flat: Flat) -> Floats:
         lengths, network = flat.lengths, self.network
         logits = np.empty((len(lengths), network.n_outputs), np.float32)
@@ -102,4 +107,4 @@ class Reader:
                 packed = self.packed(flat.lists(rows)) if padded else pack_flat(flat, rows)
                 logits[rows] = network.logits(packed, tables)
                 start += len(rows)
-        return logits
+            return network.with_ngrams(logits, flat, tables)

@@ -55,21 +55,44 @@ class WordVectors:
         return found
 
     def _from_pieces(self, words: Sequence[str]) -> Floats:
-        piece_ids = self.piece_ids(words)
-        found = np.zeros((len(words), self.table.shape[1]), np.float32)
-        lengths = np.fromiter(map(len, piece_ids), np.int64, count=len(words))
-        some = lengths > 0
-        if some.any():
-            flat = np.fromiter(chain.from_iterable(piece_ids), np.int64, count=int(lengths.sum()))
-            starts = (np.cumsum(lengths) - lengths)[some]
-            sums = np.add.reduceat(self.table[flat].astype(np.float32), starts, axis=0)
-            found[some] = sums / lengths[some, None].astype(np.float32)
-        return found
+        width = self.table.shape[1]
+        return piece_means(
+            self.piece_ids(words), lambda ids: self.table[ids].astype(np.float32), width=width
+        )
 
     def piece_ids(self, words: Sequence[str]) -> list[list[int]]:
         """Return each word's rows of `table`."""
-        cut = _cutter(self.pieces)
-        return [cut(word) for word in words]
+        return cut_words(words, self.pieces)
+
+
+def cut_words(words: Sequence[str], pieces: str) -> list[list[int]]:
+    """Return the piece ids of each word, by the rule that `pieces` holds."""
+    cut = _cutter(pieces)
+    return [cut(word) for word in words]
+
+
+def piece_means(
+    piece_ids: Sequence[Sequence[int]],
+    rows_of: Callable[[npt.NDArray[np.int64]], Floats],
+    *,
+    width: int,
+) -> Floats:
+    """Return the mean row (n, width) of each word's pieces, zeros for a word without any.
+
+    Parameters
+    ----------
+    piece_ids : of each word
+    rows_of : ids (m,) → rows (m, width)
+    """
+    found = np.zeros((len(piece_ids), width), np.float32)
+    lengths = np.fromiter(map(len, piece_ids), np.int64, count=len(piece_ids))
+    some = lengths > 0
+    if some.any():
+        flat = np.fromiter(chain.from_iterable(piece_ids), np.int64, count=int(lengths.sum()))
+        starts = (np.cumsum(lengths) - lengths)[some]
+        sums = np.add.reduceat(rows_of(flat), starts, axis=0)
+        found[some] = sums / lengths[some, None].astype(np.float32)
+    return found
 
 
 def whole_words(pieces: str) -> list[str]:

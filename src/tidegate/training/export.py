@@ -6,6 +6,9 @@ does not agree with torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,8 +25,17 @@ TOLERANCE = 1e-5
 _PARITY_ROWS = 2_000
 
 
-def to_bundle(model: MessageNet, prepared: Prepared) -> Bundle:
+def to_bundle(
+    model: MessageNet,
+    prepared: Prepared,
+    *,
+    ngrams: Mapping[str, npt.NDArray[Any]] | None = None,
+) -> Bundle:
     """Return the bundle of a trained network; the network is left as the bundle holds it.
+
+    Parameters
+    ----------
+    ngrams : the arrays of the linear branch, if the config has one
 
     Raises
     ------
@@ -32,7 +44,8 @@ def to_bundle(model: MessageNet, prepared: Prepared) -> Bundle:
         2,000 rows.
     """
     weights = {name: tensor.numpy().copy() for name, tensor in model.bundle_weights().items()}
-    arrays: dict[str, npt.NDArray[np.floating]] = dict(weights)
+    arrays: dict[str, npt.NDArray[Any]] = dict(weights)
+    arrays |= ngrams or {}
     pretrained = prepared.pretrained
     if pretrained is not None and model.projection is not None:
         projection = model.projection.weight.detach().float().cpu().numpy()
@@ -80,8 +93,10 @@ def check_parity(model: MessageNet, predictor: Predictor, prepared: Prepared) ->
         It is more than 1e-5.
     """
     rows = np.arange(len(prepared.dataset))[-_PARITY_ROWS:]
+    texts = [prepared.dataset.texts[i] for i in rows]
     theirs = predict_logits(model, prepared.encoded(rows)).cpu().numpy()
-    ours = predictor.predict_proba([prepared.dataset.texts[i] for i in rows])
+    theirs = predictor.reader().with_ngrams(theirs, texts)
+    ours = predictor.predict_proba(texts)
     temperature = predictor.bundle.temperature
     expected = to_probabilities(theirs, kind=predictor.kind, temperature=temperature)
     difference = float(np.abs(ours - expected).max())

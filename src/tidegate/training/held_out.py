@@ -8,7 +8,7 @@ its rivals to the same rows, each with the thresholds it decides by. Rows are he
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from tidegate.data.splits import grouped_folds
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
+from tidegate.evaluation.calibration import apply_temperature, fit_temperature
 from tidegate.evaluation.thresholds import decide
 from tidegate.training.baseline import Baseline, majority
 from tidegate.training.cost import Answer, Cost, cost
@@ -31,6 +32,7 @@ Probabilities = npt.NDArray[np.float64]
 BASELINE = "TF-IDF words and characters + LR"
 MAJORITY = "majority class"
 OURS = "this model"
+CALIBRATION_ROWS = 100  # held out at least, for a temperature to be fitted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,18 +117,79 @@ def chosen_threshold(trained: Trained, answer: Answer) -> npt.NDArray[np.float64
     return np.array(found if dataset.kind == "multilabel" else found[0])
 
 
-def by_split(trained: Trained, contestants: Mapping[str, Contestant] | None = None) -> HeldOut:
+def calibrated(held_out: HeldOut) -> HeldOut:
+    """Return held-out answers with a temperature, and the temperature for the model of all rows.
+
+    That one is fitted on all rows held out. The answers are divided by two others, so that no
+    figure profits from being fitted on the rows it is of: each half of the rows has the temperature
+    that fits the other half. Thresholds move along, so that no decision changes.
+    """
+    test, ours = held_out.test, held_out.ours
+    if len(test) < CALIBRATION_ROWS:
+        return held_out
+    logits = log_odds(ours.probabilities) if test.kind == "multilabel" else None
+    if logits is None:
+        logits = np.log(np.clip(ours.probabilities, 1e-12, 1.0))
+    halves = grouped_folds(test, [0.5, 0.5], seed=0)
+    columns = ours.probabilities.shape[1] if test.kind == "multilabel" else 1
+    threshold = np.array(np.broadcast_to(ours.threshold, (len(test), columns)), np.float64)
+    probabilities = ours.probabilities.copy()
+    for half in (0, 1):
+        here, there = halves == half, halves != half
+        if not here.any() or not there.any():
+            return held_out
+        t = fit_temperature(logits[there], test.targets[there], kind=test.kind)
+        probabilities[here] = apply_temperature(ours.probabilities[here], t, kind=test.kind)
+        threshold[here] = moved_thresholds(threshold[here], t)
+    t = fit_temperature(logits, test.targets, kind=test.kind)
+    return replace(
+        held_out,
+        ours=Answers(probabilities=probabilities, threshold=threshold),
+        thresholds=tuple(moved_thresholds(np.array(held_out.thresholds), t).tolist()),
+        temperature=t,
+    )
+
+
+def moved_thresholds(
+    thresholds: npt.NDArray[np.float64], temperature: float
+) -> npt.NDArray[np.float64]:
+    """Return the thresholds that decide alike once logits are divided by a temperature.
+
+    Examples
+    --------
+    >>> moved_thresholds(np.array([0.5, 0.9]), 2.0).round(3).tolist()
+    [0.5, 0.75]
+    """
+    inside = (thresholds > 0) & (thresholds < 1)
+    moved = 1 / (1 + np.exp(-log_odds(np.where(inside, thresholds, 0.5)) / temperature))
+    return np.where(inside, moved, thresholds)
+
+
+def log_odds(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return log(p / (1 − p)), of probabilities kept clear of 0 and 1."""
+    clear = np.clip(p, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(clear) - np.log1p(-clear), np.float64)
+
+
+def by_split(
+    trained: Trained,
+    contestants: Mapping[str, Contestant] | None = None,
+    *,
+    baseline: bool = True,
+) -> HeldOut:
     """Return the answers of a model that was trained on one side of a split to the other side.
 
     Parameters
     ----------
     trained : the model, and the split
     contestants : further rivals by name; what all of them cost is then measured, too
+    baseline : whether TF-IDF and logistic regression answer, too
     """
     test = trained.test
     ours = contestant_of(trained.bundle)
-    # The baseline stands last: what people would use instead is what ours is compared with.
-    others = {**(contestants or {}), BASELINE: _baseline(trained)}
+    others = dict(contestants or {})
+    if baseline:  # last: what people would use instead is what ours is compared with
+        others[BASELINE] = _baseline(trained)
     costs = {}
     if contestants:
         with torch_threads(1):

@@ -15,9 +15,15 @@ import numpy as np
 
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset
-from tidegate.data.splits import split
+from tidegate.data.splits import grouped_folds, split
 from tidegate.errors import ConfigError
-from tidegate.training.held_out import Contestant, HeldOut, by_cross_validation, by_split
+from tidegate.training.held_out import (
+    Contestant,
+    HeldOut,
+    by_cross_validation,
+    by_split,
+    calibrated,
+)
 from tidegate.training.loop import Epoch
 from tidegate.training.prepare import Indices, Prepared
 from tidegate.training.score import Scored, scores_of, with_metrics
@@ -99,24 +105,30 @@ def undecided(config: Config) -> Config:
 
 
 def with_config(trained: Trained, config: Config) -> Trained:
-    """Return a model whose bundle names another config: that which was asked for."""
-    return replace(trained, bundle=replace(trained.bundle, config=config))
+    """Return a model whose bundle names the decisions that were asked for."""
+    training = config.training
+    own = trained.bundle.config.with_settings(
+        threshold=training.threshold, calibrate=training.calibrate
+    )
+    return replace(trained, bundle=replace(trained.bundle, config=own))
 
 
 def train_on_all(learner: Learner) -> Trained:
     """Train on every row, without figures: `score=none`.
 
-    Where a threshold rule or a temperature is asked for, a first model chooses them on rows kept
-    from it, and a second one learns from all rows.
+    Where a threshold rule or a temperature is asked for, a first model that has not seen a tenth of
+    the rows chooses them there, and a second one learns from all rows.
     """
-    training = learner.config.training
-    if training.threshold == "half" and not training.calibrate:
+    config, dataset = learner.config, learner.dataset
+    if config.training.threshold == "half" and not config.training.calibrate:
         return learner.learn_all()
-    rows = np.arange(len(learner.dataset))
-    first = learner.learn((rows, rows[:0])).bundle
-    trained = learner.learn_all()
-    decided = replace(trained.bundle, thresholds=first.thresholds, temperature=first.temperature)
-    return replace(trained, bundle=decided)
+    share = config.training.validation_share
+    folds = grouped_folds(dataset, (share, 1 - share), seed=config.data.split_seed)
+    first = learner.learn((np.flatnonzero(folds == 1), np.flatnonzero(folds == 0)))
+    held_out = by_split(first, baseline=False)
+    if config.training.calibrate:
+        held_out = calibrated(held_out)
+    return _decided(learner.learn_all(), held_out)
 
 
 def train_and_score(
@@ -151,8 +163,11 @@ def train_and_score(
         held_out = by_cross_validation(
             dataset, config, folds=config.data.folds, learn=learner.learn_fold, on_fold=on_fold
         )
+    if config.training.calibrate:
+        held_out = calibrated(held_out)
     if part is not None and not refit:
-        scored = scores_of(held_out, part.bundle, part.history, teacher=learner.teacher)
+        shipped = _decided(part, held_out).bundle
+        scored = scores_of(held_out, shipped, part.history, teacher=learner.teacher)
         return with_metrics(replace(scored, state_changes=part.state_changes))
     on_stage(f"training the model that is shipped, on all {len(dataset):,} rows")
     final = _decided(learner.learn_all(), held_out)

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.config import Config
+from tidegate.config import Config, NetworkConfig
 from tidegate.data.dataset import Dataset
 from tidegate.engine.batches import Batch, pad
 from tidegate.text.encoder import Encoder
 from tidegate.text.tokenizers import make_tokenizer
 from tidegate.text.vocabulary import Vocabulary
 from tidegate.training.loop import Encoded
+from tidegate.training.ngrams import Messages
 from tidegate.training.pretrained import Pretrained, load_pretrained
 from tidegate.training.soft_labels import SoftLabels
 
@@ -74,6 +76,14 @@ class Prepared:
             targets=torch.from_numpy(labels.targets).to(device),
         )
 
+    def messages(self, ids: Sequence[Sequence[int]]) -> Messages:
+        """Return messages of token ids as the n-gram branch learns from them."""
+        vocabulary = self.encoder.vocabulary
+        return Messages(
+            ids=ids, words=self.words, n_vocabulary=len(vocabulary),
+            n_special=2 if vocabulary.unknown_id >= 0 else 1, pretrained=self.pretrained,
+        )  # fmt: skip
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the training rows' texts and targets."""
         digest = hashlib.sha256()
@@ -110,6 +120,11 @@ class Prepared:
         ]
 
 
+def opens_words(network: NetworkConfig) -> bool:
+    """Return whether words out of vocabulary are read: by their vectors, or their characters."""
+    return network.vectors != "none" or network.ngrams != "none"
+
+
 def prepare(dataset: Dataset, config: Config, *, train: Indices, test: Indices) -> Prepared:
     """Read every row as the network will.
 
@@ -121,7 +136,7 @@ def prepare(dataset: Dataset, config: Config, *, train: Indices, test: Indices) 
     counted = tokens if config.text.vocabulary_rows == "all" else [tokens[i] for i in train]
     vocabulary = Vocabulary.fit(counted, config.text)
     pretrained = load_pretrained(config.network.vectors)
-    encoder = Encoder(config.text, vocabulary, open_words=pretrained is not None)
+    encoder = Encoder(config.text, vocabulary, open_words=opens_words(config.network))
     id_lists = [encoder.encode_tokens(row) for row in tokens]
     batch = pad(id_lists)
     length = config.text.max_tokens

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,13 @@ from tidegate.data.splits import split as split_rows
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
-from tidegate.evaluation.calibration import fit_temperature
 from tidegate.evaluation.thresholds import choose_threshold
+from tidegate.presets import fitted
 from tidegate.training.checkpoint import Workspace
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
+from tidegate.training.ngrams import fit_ngrams
 from tidegate.training.prepare import Indices, Prepared, prepare
 from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
@@ -42,7 +44,7 @@ class Trained:
     bundle : the model
     history : what happened in each epoch
     prepared : the rows as the network read them
-    kept_rows : training rows kept to choose thresholds and temperature on
+    kept_rows : training rows kept to choose thresholds on
     state_changes : test rows whose label random initial states change, for a config that has them
     """
 
@@ -105,6 +107,7 @@ def read_rows(
         raise ConfigError("device: found 'cuda', which this machine does not have; use cpu")
     train_rows, test_rows = rows if rows is not None else split_rows(dataset, config.data)
     kept, validation = _hold_back(dataset, config, train_rows)
+    config = fitted_to(dataset, config, kept)
     return prepare(dataset, config, train=kept, test=test_rows), validation
 
 
@@ -126,7 +129,8 @@ def trained_on(
     random_logits = None
     if model.random_states and len(test_rows):
         random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
-    bundle = _decided(to_bundle(model, prepared), prepared, validation)
+    ngrams = _ngrams(prepared, sample_weight, soft_labels)
+    bundle = _decided(to_bundle(model, prepared, ngrams=ngrams), prepared, validation)
     changes = None
     if random_logits is not None:
         settled = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
@@ -137,10 +141,17 @@ def trained_on(
     )  # fmt: skip
 
 
+def fitted_to(dataset: Dataset, config: Config, rows: Indices) -> Config:
+    """Return a config whose automatic fields follow from the rows that are learned from."""
+    words = sum(len(dataset.texts[i].split()) for i in rows.tolist()) / max(len(rows), 1)
+    classes = 2 if dataset.kind == "multilabel" else len(dataset.labels)
+    return fitted(config, rows=max(len(rows), 1), classes=classes, words=words)
+
+
 def _hold_back(dataset: Dataset, config: Config, rows: Indices) -> tuple[Indices, Indices]:
-    """Return the rows to learn from, and those kept to calibrate and choose thresholds on."""
+    """Return the rows to learn from, and those kept to choose thresholds on."""
     training = config.training
-    if not training.calibrate and training.threshold == "half":
+    if training.threshold == "half":
         return rows, rows[:0]
     shares = (training.validation_share, 1 - training.validation_share)
     folds = grouped_folds(dataset.subset(rows), shares, seed=config.data.split_seed)
@@ -188,19 +199,56 @@ def _fit(
     return model, history
 
 
+def _ngrams(
+    prepared: Prepared, sample_weight: Weights | None, soft_labels: SoftLabels | None
+) -> dict[str, npt.NDArray[Any]] | None:
+    """Train the linear branch on what the network learned from, if the config has one."""
+    config, dataset = prepared.config, prepared.dataset
+    if config.network.ngrams == "none":
+        return None
+    if config.text.unknown == "drop":
+        raise ConfigError("ngrams: found with unknown=drop; choose unknown=unk, or ngrams=none")
+    weights = None
+    if soft_labels is not None:
+        ids = [prepared.encoder.encode(text) for text in soft_labels.texts]
+        targets = soft_labels.targets
+    else:
+        rows = prepared.train_rows
+        batch = prepared.batch
+        lengths = batch.lengths[rows].tolist()
+        ids = [row[:n].tolist() for row, n in zip(batch.token_ids[rows], lengths, strict=True)]
+        targets = label_shares(dataset, rows)
+        weights = None if sample_weight is None else sample_weight[rows, None]
+        if config.training.class_weights == "balanced":
+            balanced = row_weights(targets, kind=dataset.kind)
+            weights = balanced if weights is None else weights * balanced
+    return fit_ngrams(prepared.messages(ids), targets, kind=dataset.kind, weights=weights)
+
+
+def label_shares(dataset: Dataset, rows: Indices) -> npt.NDArray[np.float32]:
+    """Return the rows' labels as shares (n, L), of 0 and 1."""
+    targets = dataset.targets[rows]
+    shares = targets if dataset.kind == "multilabel" else np.eye(len(dataset.labels))[targets]
+    return np.asarray(shares, np.float32)
+
+
+def row_weights(targets: npt.NDArray[np.float32], *, kind: Kind) -> npt.NDArray[np.float32]:
+    """Return weights (n, 1) by which every class counts alike; multi-label: (n, L), 0 and 1 do."""
+    if kind == "multilabel":
+        share = targets.mean(axis=0).clip(1e-3, 1 - 1e-3)
+        return np.asarray(np.where(targets >= 0.5, 0.5 / share, 0.5 / (1 - share)), np.float32)
+    counts = targets.sum(axis=0).clip(min=1)
+    found = len(targets) / ((targets.sum(axis=0) > 0).sum() * counts)
+    return np.asarray(targets @ found, np.float32)[:, None]
+
+
 def _decided(bundle: Bundle, prepared: Prepared, validation: Indices) -> Bundle:
-    """Return the bundle with temperature and thresholds chosen on the validation rows."""
-    if not len(validation):
-        return bundle
+    """Return the bundle with thresholds chosen on the validation rows."""
     training = prepared.config.training
+    if not len(validation) or training.threshold == "half" or bundle.kind == "multiclass":
+        return bundle
     texts = [prepared.dataset.texts[i] for i in validation]
     targets = prepared.dataset.targets[validation]
-    if training.calibrate:
-        logits = Predictor(bundle).reader().text_logits(texts)
-        logits = logits[:, 0] if bundle.kind == "binary" else logits
-        bundle = replace(bundle, temperature=fit_temperature(logits, targets, kind=bundle.kind))
-    if training.threshold == "half" or bundle.kind == "multiclass":
-        return bundle
     probabilities = Predictor(bundle).predict_proba(texts)
     chosen = thresholds(targets, probabilities, kind=bundle.kind, rule=training.threshold)
     return replace(bundle, thresholds=chosen)

@@ -1,0 +1,305 @@
+"""The linear branch: word and character n-grams, folded to one row a word, in NumPy.
+
+Takes the branch's arrays and messages' token ids, gives logits. Knows nothing of text files or of
+how the weights were learned.
+
+Features of a message's tokens w_1 … w_T: each word, each pair of neighbours (with a mark for the
+beginning and the end), the runs of 2 to 5 characters inside each word (with marks for its ends),
+and each word's pretrained vector. A feature's value is how often it occurs times its inverse
+document frequency. The branch is a linear model of these, divided by their norm:
+
+    z = (Σ_t r(w_t) + Σ_t p(w_t, w_{t+1})) / √max(q₀, Σ_t q(w_t) + Σ_t q(w_t, w_{t+1})) + b
+
+    r(w)      what a word brings: the weights of itself, its runs and its vector, added up
+    p(u, w)   the weight of a pair
+    q         the squared values of the same features, vectors left out
+    q₀        a floor for messages of which hardly anything is known
+
+Everything that depends on one word alone is added up once, when the word is first met, so that a
+message costs a table look-up a token, as in the LSTM's first layer. A word out of vocabulary has
+the runs and the vector, but no weight of its own and no pairs.
+
+The norm makes the features those of TF-IDF (Salton & Buckley 1988), but for the square of a feature
+that occurs twice. Runs of characters within words are those of Bojanowski et al. 2017.
+
+V words, k outputs, B messages, N tokens in all.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.engine.vectors import cut_words, piece_means
+from tidegate.text.ids import Flat, Ints
+
+Floats = npt.NDArray[np.float32]
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+PREFIX = "ngrams."
+SHORTEST_RUN, LONGEST_RUN = 2, 5
+MAX_RUN_CHARACTERS = 64  # of a word whose runs are read, which bounds the time of a long one
+_BITS = 20  # of the filter that tells which pairs may be known
+
+
+def character_runs(word: str) -> list[int]:
+    """Return the CRC-32 of each run of 2 to 5 characters of a word, marks at its ends included.
+
+    Words that stand for many others, such as `<url>`, have none.
+
+    Examples
+    --------
+    >>> len(character_runs("fire")), character_runs("<url>")
+    (14, [])
+    """
+    if len(word) > 1 and word[0] == "<":
+        return []
+    marked = "\x02" + word[:MAX_RUN_CHARACTERS] + "\x03"
+    found = []
+    for size in range(SHORTEST_RUN, LONGEST_RUN + 1):
+        for start in range(len(marked) - size + 1):
+            run = marked[start : start + size]
+            found.append(zlib.crc32(run.encode("utf-8", "surrogatepass")))
+    return found
+
+
+class NgramBranch:
+    """The branch's arrays, ready to answer; they never change, so any thread may use them.
+
+    Parameters
+    ----------
+    arrays : a bundle's, by name; see `array_shapes`
+    n_words : words in vocabulary (V)
+    pieces : what cuts words into the pieces that have vectors; empty without pretrained vectors
+    """
+
+    def __init__(self, arrays: Arrays, *, n_words: int, pieces: str) -> None:
+        own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}
+        self.n_words = n_words
+        self.pieces = pieces if "piece_rows" in own else ""
+        self._words = np.concatenate(
+            [dequantised(own["word_rows"], own["word_scales"]), own["word_norms"][:, None]], axis=1
+        ).astype(np.float32)  # (V, k + 1)
+        self.bias: Floats = np.asarray(own["bias"], np.float32)
+        self.floor = float(own["floor"][0])
+        self._own = own
+        left, right = own["pairs"].astype(np.int64).T
+        self._pair_keys = left * (n_words + 2) + right  # ascending
+        self._pair_rows = np.concatenate(
+            [dequantised(own["pair_rows"], own["pair_scales"]), own["pair_norms"][:, None]], axis=1
+        ).astype(np.float32)  # (P, k + 1)
+        self._maybe = np.zeros(1 << _BITS, dtype=bool)
+        self._maybe[_slots(self._pair_keys)] = True
+
+    @property
+    def n_outputs(self) -> int:
+        """Logits of a message (k)."""
+        return len(self.bias)
+
+    def word_rows(self, ids: Ints, new_words: Sequence[str] = ()) -> Floats:
+        """Return what words bring, (n, k + 1): r(w), and in the last column q(w).
+
+        `new_words` are the words of the ids from V on, in id order.
+        """
+        rows = np.zeros((len(ids), self.n_outputs + 1), np.float32)
+        known = ids < self.n_words
+        rows[known] = self._words[ids[known]]
+        if not known.all():
+            words = [new_words[i - self.n_words] for i in ids[~known].tolist()]
+            rows[~known] = self._unlisted(words)
+        return rows
+
+    def _unlisted(self, words: Sequence[str]) -> Floats:
+        """Return the rows of words out of vocabulary: their runs' and their vectors' alone."""
+        own = self._own
+        rows = np.zeros((len(words), self.n_outputs + 1), np.float32)
+        runs = [character_runs(word) for word in words]
+        lengths = np.fromiter(map(len, runs), np.int64, count=len(runs))
+        hashes = np.fromiter(chain.from_iterable(runs), np.uint32, count=int(lengths.sum()))
+        found, place = _found(own["run_hashes"], hashes)
+        word_of = np.repeat(np.arange(len(words)), lengths)[found]
+        if len(place):
+            # A run that a word holds c times has the value c · idf: its weight counts c times and
+            # its square c² times.
+            pairs, counts = np.unique(np.stack([word_of, place]), axis=1, return_counts=True)
+            word_of, place = pairs
+            values = dequantised(own["run_rows"][place], own["run_scales"][place])
+            np.add.at(rows[:, :-1], word_of, values * counts[:, None].astype(np.float32))
+            squares = own["run_norms"][place].astype(np.float32) * counts.astype(np.float32) ** 2
+            np.add.at(rows[:, -1], word_of, squares)
+        if self.pieces:
+            rows[:, :-1] += self.of_vectors(words)
+        return rows
+
+    def of_vectors(self, words: Sequence[str]) -> Floats:
+        """Return what words' pretrained vectors bring, (n, k)."""
+        own = self._own
+
+        def rows_of(ids: Ints) -> Floats:
+            return dequantised(own["piece_rows"][ids], own["piece_scales"][ids])
+
+        width = own["piece_rows"].shape[1]
+        rows = piece_means(cut_words(words, self.pieces), rows_of, width=width)
+        return rows @ own["piece_output"].astype(np.float32) if "piece_output" in own else rows
+
+    def logits(self, flat: Flat, table: Floats) -> Floats:
+        """Return logits (B, k) of messages.
+
+        Parameters
+        ----------
+        flat : their token ids
+        table : (n, k + 1) rows of every id that occurs, as `word_rows` gives them
+        """
+        sums = self.sums(flat, table)
+        return sums[:, :-1] / self.norms(sums) + self.bias
+
+    def norms(self, sums: Floats) -> Floats:
+        """Return what the sums (B, k + 1) of messages are divided by, (B, 1)."""
+        norms: Floats = np.sqrt(np.maximum(sums[:, -1:], np.float32(self.floor)))
+        return norms
+
+    def sums(self, flat: Flat, table: Floats) -> Floats:
+        """Return Σ r + Σ p (B, k), and in the last column Σ q, of messages."""
+        if not len(flat.lengths):
+            return np.zeros((0, self.n_outputs + 1), np.float32)
+        found = _segment_sums(table[flat.ids], flat.starts, flat.lengths)
+        messages, rows = self.pair_rows(flat)
+        if len(messages):
+            first = np.flatnonzero(np.diff(messages, prepend=-1))
+            found[messages[first]] += np.add.reduceat(self._pair_rows[rows], first, axis=0)
+        return found
+
+    def pair_rows(self, flat: Flat) -> tuple[Ints, Ints]:
+        """Return the known pairs of messages: the message of each, ascending, and its row."""
+        messages = np.repeat(np.arange(len(flat.lengths)), flat.lengths + 1)
+        keys = self.pair_keys(flat)
+        maybe = np.flatnonzero(self._maybe[_slots(keys)])
+        found, place = _found(self._pair_keys, keys[maybe])
+        return messages[maybe[found]], place
+
+    def pair_keys(self, flat: Flat) -> Ints:
+        """Return the key of every pair of neighbours, T + 1 a message; −1 beside a new word."""
+        lengths, n = flat.lengths, self.n_words
+        ends = np.cumsum(lengths + 1)  # one after each message's last pair
+        inside = np.arange(int(lengths.sum())) + np.repeat(np.arange(len(lengths)), lengths)
+        places = np.arange(int(lengths.sum())) + np.repeat(
+            flat.starts - (np.cumsum(lengths) - lengths), lengths
+        )
+        ids = flat.ids[places]
+        ids = np.where(ids < n, ids, -1)
+        right = np.full(int(ends[-1]), n + 1, np.int64)  # n + 1 ends a message
+        left = np.full(int(ends[-1]), n, np.int64)  # n begins one
+        right[inside] = ids
+        left[inside + 1] = ids
+        keys = left * (n + 2) + right
+        keys[(left < 0) | (right < 0)] = -1
+        return keys
+
+    def pair_values(self, rows: Ints) -> Floats:
+        """Return what pairs bring, (n, k)."""
+        return self._pair_rows[rows, :-1]
+
+
+def _slots(keys: Ints) -> npt.NDArray[np.int64]:
+    """Return each key's place in the filter: Fibonacci hashing (Knuth 1973, section 6.4)."""
+    product = keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return (product >> np.uint64(64 - _BITS)).astype(np.int64)
+
+
+def _found(sorted_keys: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+    """Return which keys are among the sorted ones, and where these stand."""
+    if not len(sorted_keys) or not len(keys):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    place = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    found = np.flatnonzero(sorted_keys[place] == keys)
+    return found, place[found]
+
+
+def _segment_sums(values: Floats, starts: Ints, lengths: Ints) -> Floats:
+    """Return the sums (B, F) of the rows of each message, in the order of its tokens."""
+    # An end may be one past the last row, which reduceat does not take: hence a row of zeros.
+    padded = np.concatenate([values, np.zeros((1, values.shape[1]), values.dtype)])
+    bounds = np.stack([starts, starts + lengths], axis=1).ravel()
+    sums: Floats = np.add.reduceat(padded, bounds, axis=0)[::2]
+    return sums
+
+
+def quantised(rows: npt.NDArray[np.floating[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return rows (n, k) in 8 bits, and the scale of each (n,) in half precision.
+
+    Examples
+    --------
+    >>> rows, scales = quantised(np.array([[1.0, -0.5]]))
+    >>> dequantised(rows, scales).round(2).tolist()
+    [[1.0, -0.5]]
+    """
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    scales = (largest / 127).astype(np.float16)
+    scales = np.where(scales == 0, np.float16(6e-8), scales).astype(np.float16)
+    levels = np.rint(rows / scales[:, None].astype(np.float64))
+    return np.clip(levels, -127, 127).astype(np.int8), scales
+
+
+def dequantised(rows: npt.NDArray[Any], scales: npt.NDArray[Any]) -> Floats:
+    """Return rows (n, k) in single precision."""
+    wide: Floats = rows.astype(np.float32) * scales.astype(np.float32)[:, None]
+    return wide
+
+
+def array_names(arrays: Collection[str]) -> list[str]:
+    """Return the names of the branch's arrays among those of a bundle."""
+    return sorted(name for name in arrays if name.startswith(PREFIX))
+
+
+def check_arrays(arrays: Arrays, *, n_words: int, n_outputs: int, n_pieces: int) -> str:
+    """Return what is wrong with the branch's arrays of a bundle, or "".
+
+    Parameters
+    ----------
+    n_words, n_outputs, n_pieces : words in vocabulary, logits, and pieces that have vectors
+    """
+    own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}
+    missing = [name for name in _KINDS if name not in own and not name.startswith("piece_")]
+    if missing:
+        return f"array {PREFIX}{missing[0]}: found nothing"
+    width = own["piece_rows"].shape[-1] if "piece_rows" in own else 0
+    runs, pairs = len(own["run_hashes"]), len(own["pairs"])
+    shapes = {
+        "word_rows": (n_words, n_outputs), "word_scales": (n_words,), "word_norms": (n_words,),
+        "pairs": (pairs, 2), "pair_rows": (pairs, n_outputs), "pair_scales": (pairs,),
+        "pair_norms": (pairs,), "run_hashes": (runs,), "run_rows": (runs, n_outputs),
+        "run_scales": (runs,), "run_norms": (runs,), "bias": (n_outputs,), "floor": (1,),
+        "piece_rows": (n_pieces, width), "piece_scales": (n_pieces,),
+        "piece_output": (width, n_outputs),
+    }  # fmt: skip
+    for name, array in own.items():
+        if name not in shapes:
+            return f"array {PREFIX}{name}: it is none of the branch's"
+        if array.shape != shapes[name] or array.dtype != _KINDS[name]:
+            needed = f"{shapes[name]} {np.dtype(_KINDS[name])}"
+            return f"array {PREFIX}{name}: found {array.shape} {array.dtype}, {needed} is needed"
+    if ("piece_rows" in own) != ("piece_scales" in own) or ("piece_output" in own) > (width > 0):
+        return f"array {PREFIX}piece_rows: it does not belong to the others"
+    if width and "piece_output" not in own and width != n_outputs:
+        return f"array {PREFIX}piece_rows: found {width} columns, {n_outputs} are needed"
+    keys = own["pairs"].astype(np.int64) @ np.array([n_words + 2, 1])
+    low, high = own["pairs"].min(initial=0), own["pairs"].max(initial=0)
+    if low < 0 or high > n_words + 1 or (np.diff(keys) <= 0).any():
+        return f"array {PREFIX}pairs: they are not pairs of word ids in ascending order"
+    if (np.diff(own["run_hashes"].astype(np.int64)) <= 0).any():
+        return f"array {PREFIX}run_hashes: they do not ascend"
+    return ""
+
+
+_KINDS: dict[str, type[np.generic]] = {
+    "word_rows": np.int8, "word_scales": np.float16, "word_norms": np.float32,
+    "pairs": np.int32, "pair_rows": np.int8, "pair_scales": np.float16, "pair_norms": np.float32,
+    "run_hashes": np.uint32, "run_rows": np.int8, "run_scales": np.float16,
+    "run_norms": np.float32, "bias": np.float32, "floor": np.float32,
+    "piece_rows": np.int8, "piece_scales": np.float16, "piece_output": np.float32,
+}  # fmt: skip
