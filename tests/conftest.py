@@ -55,7 +55,9 @@ HOSTILE = {
 
 def tiny_bundle(seed: int = 0, kind: str = "binary", **settings: object) -> Bundle:
     """Return an untrained model of a thirty-word vocabulary, its weights drawn from `seed`."""
-    chosen = {"vectors": "none", "embedding_size": 5, "hidden_size": 4, **settings}
+    chosen = {
+        "vectors": "none", "embedding_size": 5, "hidden_size": 4, "ngrams": "none", **settings
+    }  # fmt: skip
     config: Config = preset("default").with_settings(**chosen)
     labels = ("0", "1") if kind == "binary" else ("a", "b", "c")
     special = ("<pad>", "<unk>") if config.text.unknown == "unk" else ("<pad>",)

@@ -200,9 +200,33 @@ class NgramBranch:
         keys[(left < 0) | (right < 0)] = -1
         return keys
 
-    def pair_values(self, rows: Ints) -> Floats:
-        """Return what pairs bring, (n, k)."""
-        return self._pair_rows[rows, :-1]
+    def token_shares(self, ids: Ints, table: Floats) -> Floats:
+        """Return what each of a message's tokens brings to its logits: (T, k).
+
+        A pair of two words is shared by them; one with a mark is the word's. The shares add up to
+        the logits without the bias.
+
+        Parameters
+        ----------
+        ids : (T,) the message's token ids
+        table : as for `logits`
+        """
+        n = len(ids)
+        flat = Flat(ids=ids, starts=np.zeros(1, np.int64), lengths=np.array([n]))
+        shares = table[ids][:, :-1].copy()
+        places, rows = _found(self._pair_keys, self.pair_keys(flat))  # place j: tokens j − 1 and j
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            of_pair = self._pair_rows[row, :-1]
+            owners = [t for t in (place - 1, place) if 0 <= t < n]
+            for t in owners:
+                shares[t] += of_pair / np.float32(len(owners))
+        whole: Floats = shares / self.norms(self.sums(flat, table))
+        return whole
+
+    @property
+    def tables(self) -> dict[str, npt.NDArray[Any]]:
+        """Its tables for other runtimes: of words (V, k + 1), of pairs (P, k + 1), pairs' keys."""
+        return {"words": self._words, "pairs": self._pair_rows, "pair_keys": self._pair_keys}
 
 
 def _slots(keys: Ints) -> npt.NDArray[np.int64]:

@@ -119,6 +119,14 @@ def inputs(predictor: Predictor, texts: Sequence[str]) -> dict[str, npt.NDArray[
             of_word = pieces[int(ids[row, column])]
             piece_ids[row, column, : len(of_word)] = of_word
         found["piece_ids"] = piece_ids
+    ngrams = predictor.network.ngrams
+    if ngrams is not None:
+        rows = np.zeros((*ids.shape, ngrams.n_outputs + 1), np.float32)
+        new_ids = np.unique(ids[ids >= n_known])
+        if len(new_ids):
+            of_words = ngrams.word_rows(new_ids, encoder.new_words)
+            rows[ids >= n_known] = of_words[np.searchsorted(new_ids, ids[ids >= n_known])]
+        found["new_rows"] = rows
     return found
 
 

@@ -9,6 +9,8 @@ Inputs, for B messages of at most T tokens:
     lengths    (B,) int32        real tokens of each message, at least 1
     piece_ids  (B, T, P) int64   only of models with pretrained vectors: the pieces of the words
                                  out of vocabulary, everything else −1
+    new_rows   (B, T, k+1) float32   only of models with an n-gram branch: what words out of
+                                 vocabulary bring to it, everything else 0
 
 Output: `probabilities` (B, n_labels), float32.
 
@@ -27,6 +29,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.network import weight_names
+from tidegate.engine.ngrams import NgramBranch
 from tidegate.version import VERSION
 
 OPSET, IR_VERSION = 17, 8
@@ -62,7 +65,7 @@ def build(bundle: Bundle) -> ModelProto:
     words = _words(graph, bundle)  # (B, T, E)
     states = _layers(graph, bundle, words)  # (T, B, D·H)
     logits = _head(graph, bundle, _pool(graph, bundle, states))
-    _probabilities(graph, bundle, logits)
+    _probabilities(graph, bundle, _with_ngrams(graph, bundle, logits))
     batch, tokens, pieces = "messages", "tokens", "pieces"
     inputs = [
         helper.make_tensor_value_info("token_ids", TensorProto.INT64, [batch, tokens]),
@@ -71,6 +74,9 @@ def build(bundle: Bundle) -> ModelProto:
     if bundle.pieces:
         shape = [batch, tokens, pieces]
         inputs.append(helper.make_tensor_value_info("piece_ids", TensorProto.INT64, shape))
+    if bundle.config.network.ngrams != "none":
+        columns: list[str | int] = [batch, tokens, len(bundle.weights["ngrams.bias"]) + 1]
+        inputs.append(helper.make_tensor_value_info("new_rows", TensorProto.FLOAT, columns))
     output = helper.make_tensor_value_info(
         "probabilities", TensorProto.FLOAT, [batch, len(bundle.labels)]
     )
@@ -78,7 +84,7 @@ def build(bundle: Bundle) -> ModelProto:
     made = helper.make_graph(graph.nodes, "tidegate", inputs, [output], constants)
     model = helper.make_model(
         made, producer_name="tidegate", producer_version=VERSION, ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 2)],
     )  # fmt: skip
     helper.set_model_props(model, _properties(bundle))
     return model
@@ -192,7 +198,7 @@ def _pool(graph: _Graph, bundle: Bundle, states: str) -> str:
 
 
 def _head(graph: _Graph, bundle: Bundle, pooled: str) -> str:
-    """Add the dense layers: logits (B, C), divided by the temperature."""
+    """Add the dense layers: the LSTM's logits (B, C)."""
     x = pooled
     names = ["dense", "output"] if bundle.config.network.head_size else ["output"]
     for name in names:
@@ -203,9 +209,71 @@ def _head(graph: _Graph, bundle: Bundle, pooled: str) -> str:
         x = graph.add("Gemm", [x, w, b], f"{name}_values", transB=1)
         if name == "dense":
             x = graph.add("Relu", [x], "dense_relu")
-    return graph.add(
-        "Div", [x, graph.constant("temperature", np.array(bundle.temperature, "f4"))], "logits"
-    )
+    return x
+
+
+def _with_ngrams(graph: _Graph, bundle: Bundle, logits: str) -> str:
+    """Add the n-gram branch, weigh it with the LSTM, and divide both by the temperature."""
+    network = bundle.config.network
+    if network.ngrams != "none":
+        share = network.ngram_share
+        lstm = graph.constant("lstm_share", np.array(1 - np.float32(share), "f4"))
+        ngram = graph.constant("ngram_share", np.array(share, "f4"))
+        parts = [
+            graph.add("Mul", [logits, lstm], "weighed_lstm"),
+            graph.add("Mul", [_ngrams(graph, bundle), ngram], "weighed_ngrams"),
+        ]
+        logits = graph.add("Add", parts, "weighed")
+    temperature = graph.constant("temperature", np.array(bundle.temperature, "f4"))
+    return graph.add("Div", [logits, temperature], "logits")
+
+
+def _ngrams(graph: _Graph, bundle: Bundle) -> str:
+    """Add the n-gram branch's logits (B, k); see `engine.ngrams` for its equation."""
+    branch = NgramBranch(bundle.weights, n_words=len(bundle.tokens), pieces=bundle.pieces)
+    tables, k = branch.tables, branch.n_outputs
+    words = graph.constant("ngram_words", tables["words"])
+    known = graph.add("Gather", [words, "token_ids"], "ngram_known")  # (B, T, k + 1)
+    rows = graph.add("Add", [known, "new_rows"], "ngram_rows")
+    axis = graph.integers(1)
+    total = graph.add("ReduceSum", [rows, axis], "ngram_word_sums", keepdims=0)
+    if len(tables["pair_keys"]):
+        index = graph.add(
+            "LabelEncoder", [_pair_keys(graph, len(bundle.tokens))], "pair_rows",
+            domain="ai.onnx.ml", keys_int64s=tables["pair_keys"].tolist(),
+            values_int64s=list(range(len(tables["pair_keys"]))),
+            default_int64=len(tables["pair_keys"]),
+        )  # fmt: skip
+        nothing = np.zeros((1, k + 1), np.float32)  # what an unknown pair brings
+        pairs = graph.constant("ngram_pairs", np.concatenate([tables["pairs"], nothing]))
+        found = graph.add("Gather", [pairs, index], "ngram_pair_values")
+        of_pairs = graph.add("ReduceSum", [found, axis], "ngram_pair_sums", keepdims=0)
+        total = graph.add("Add", [total, of_pairs], "ngram_sums")
+    ends = [graph.integers(0), graph.integers(k), graph.integers(1)]
+    values = graph.add("Slice", [total, ends[0], ends[1], ends[2]], "ngram_values")
+    norms = graph.add("Slice", [total, ends[1], graph.integers(k + 1), ends[2]], "ngram_squares")
+    floor = graph.constant("ngram_floor", np.array(branch.floor, np.float32))
+    norms = graph.add("Sqrt", [graph.add("Max", [norms, floor], "ngram_kept")], "ngram_norms")
+    scaled = graph.add("Div", [values, norms], "ngram_scaled")
+    return graph.add("Add", [scaled, graph.constant("ngram_bias", branch.bias)], "ngram_logits")
+
+
+def _pair_keys(graph: _Graph, n_words: int) -> str:
+    """Add the key of each pair of neighbours, (B, T + 1); see `NgramBranch.pair_keys`."""
+    lengths = graph.add("Cast", ["lengths"], "pair_lengths", to=TensorProto.INT64)
+    column = graph.add("Unsqueeze", [lengths, graph.integers(1)], "pair_ends")
+    zeros = graph.add("Mul", [column, graph.integers(0)], "pair_zeros")  # (B, 1)
+    begin = graph.add("Add", [zeros, graph.integers(n_words)], "pair_begin")
+    left = graph.add("Concat", [begin, "token_ids"], "pair_left", axis=1)
+    shifted = graph.add("Concat", ["token_ids", zeros], "pair_shifted", axis=1)
+    shape = graph.add("Shape", [shifted], "pair_shape")
+    width = graph.add("Gather", [shape, graph.constant("pair_axis", np.array(1))], "pair_width")
+    start, step = graph.constant("pair_zero", np.array(0)), graph.constant("pair_one", np.array(1))
+    numbers = graph.add("Range", [start, width, step], "pair_numbers")
+    is_end = graph.add("Equal", [numbers, column], "pair_is_end")
+    right = graph.add("Where", [is_end, graph.integers(n_words + 1), shifted], "pair_right")
+    scaled = graph.add("Mul", [left, graph.integers(n_words + 2)], "pair_scaled")
+    return graph.add("Add", [scaled, right], "pair_keys")
 
 
 def _probabilities(graph: _Graph, bundle: Bundle, logits: str) -> None:

@@ -206,8 +206,11 @@ def _ngrams(
     config, dataset = prepared.config, prepared.dataset
     if config.network.ngrams == "none":
         return None
-    if config.text.unknown == "drop":
-        raise ConfigError("ngrams: found with unknown=drop; choose unknown=unk, or ngrams=none")
+    if config.text.unknown == "drop" or config.network.pooling == "padded_last":
+        raise ConfigError(
+            "ngrams: found with unknown=drop or pooling=padded_last, which hide words from it or "
+            "add some; choose ngrams=none"
+        )
     weights = None
     if soft_labels is not None:
         ids = [prepared.encoder.encode(text) for text in soft_labels.texts]

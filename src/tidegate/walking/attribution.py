@@ -15,6 +15,9 @@ holds between any two points of the line, which tells where it needs more of the
 The first layer's W x + b is linear in x, so the line may be walked in its values: from b to
 W x + b. The gradients are those of `lstm`'s equations, taken back through time by hand.
 
+The n-gram branch is linear in what its tokens bring, so along the same line its logits go from its
+bias to its answer, and a token's contribution through it is its share of them times the slope.
+
 T tokens, M points on the line, H units, G = 4H.
 """
 
@@ -49,12 +52,14 @@ class Contributions:
     Attributes
     ----------
     values : (T,) they sum, nearly, to `probability` − `baseline`
+    ngrams : (T,) the part of them that came through the n-gram branch; zeros without one
     probability, baseline : of the message, and of as many tokens that say nothing
     error : sum of the values − (probability − baseline)
     n_points : points on the line
     """
 
     values: Doubles
+    ngrams: Doubles
     probability: float
     baseline: float
     error: float
@@ -63,7 +68,10 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """A piece of the line, integrated: its ends, a value a token (T,), and p at its two ends."""
+    """A piece of the line, integrated: its ends, values a token (2, T), and p at its two ends.
+
+    The first values came through the LSTM, the second through the n-gram branch.
+    """
 
     start: float
     end: float
@@ -96,14 +104,17 @@ def integrated_gradients(
     points are reached. A sharp turn, of a saturated gate or of max pooling, is so closed in upon.
     """
     network = predictor.network
-    rows = [table[ids] for table in reader.tables(ids)]
+    tables = reader.tables(ids)
+    rows = [table[ids] for table in tables[: len(network.layers[0])]]
+    shares = None if network.ngrams is None else network.ngrams.token_shares(ids, tables[-1])
     a_panel = 11 * len(ids) * network.config.hidden_size * sum(map(len, network.layers))
     at_once = max(MAX_VALUES // (a_panel * (PANEL_POINTS + 2)), 1)
     ends = [(k / FIRST_PANELS, (k + 1) / FIRST_PANELS) for k in range(FIRST_PANELS)]
     panels: list[_Panel] = []
     while True:
         for k in range(0, len(ends), at_once):
-            panels += _integrated(predictor, rows, ends[k : k + at_once], label=label)
+            part = ends[k : k + at_once]
+            panels += _integrated(predictor, rows, part, label=label, shares=shares)
         panels.sort(key=lambda panel: abs(panel.error))
         fine = np.cumsum([abs(panel.error) for panel in panels]) <= TOLERANCE / 2
         n_fine = int(fine.sum())
@@ -113,10 +124,11 @@ def integrated_gradients(
         ends = [half for panel in panels[n_fine:] for half in panel.halves()]
         panels = panels[:n_fine]
     panels.sort(key=lambda panel: panel.start)
-    values = np.sum([panel.values for panel in panels], axis=0)
+    by_part = np.sum([panel.values for panel in panels], axis=0)  # (2, T)
+    values = by_part.sum(axis=0)
     baseline, probability = panels[0].p_start, panels[-1].p_end
     return Contributions(
-        values=values, probability=probability, baseline=baseline,
+        values=values, ngrams=by_part[1], probability=probability, baseline=baseline,
         error=float(values.sum() - (probability - baseline)),
         n_points=PANEL_POINTS * len(panels),
     )  # fmt: skip
@@ -131,9 +143,17 @@ def _rule() -> tuple[Floats, Doubles]:
 
 
 def _integrated(
-    predictor: Predictor, rows: list[Floats], ends: list[tuple[float, float]], *, label: int
+    predictor: Predictor,
+    rows: list[Floats],
+    ends: list[tuple[float, float]],
+    *,
+    label: int,
+    shares: Floats | None,
 ) -> list[_Panel]:
-    """Integrate some panels at once; their ends ride along for the probability there."""
+    """Integrate some panels at once; their ends ride along for the probability there.
+
+    `shares` (T, k) are what the tokens bring to the n-gram branch's logits, if there is one.
+    """
     network = predictor.network
     places, weights = _rule()
     starts, widths = np.array([(a, b - a) for a, b in ends], np.float32).T[:, :, None]
@@ -153,19 +173,27 @@ def _integrated(
     traces = [[Trace() for _ in layer] for layer in network.layers]
     states = network.states(packed, tables, traces=traces)
     logits = network.head(network.pool(states, packed))
+    weight = np.float32(1)  # of the LSTM's logits
+    if network.ngrams is not None and shares is not None:
+        share = np.float32(network.config.ngram_share)
+        weight = np.float32(1) - share
+        along_line = network.ngrams.bias + alphas[:, None] * shares.sum(axis=0)
+        logits = weight * logits + share * along_line
     p = to_probabilities(logits, kind=predictor.kind, temperature=predictor.bundle.temperature)
     slope = _logit_slope(p, label, predictor.kind) / predictor.bundle.temperature
-    d_states = _through_head(network, states.reshape(n_tokens, n_lines, -1), slope)
+    d_states = _through_head(network, states.reshape(n_tokens, n_lines, -1), slope * weight)
     gradients = _through_layers(network, traces, d_states)
     along = sum(
         np.matmul(g, x[:, :, None])[:, :, 0] for x, g in zip(inputs, gradients, strict=True)
     )  # (T, M) the slope of p along the line, token by token
-    shaped = np.asarray(along, np.float64).reshape(n_tokens, len(ends), len(places))
-    values = (shaped[:, :, :PANEL_POINTS] * weights).sum(axis=2).T * widths.astype(np.float64)
+    through = np.zeros_like(along) if shares is None else (1 - weight) * (shares @ slope.T)
+    both = np.stack([np.asarray(along, np.float64), np.asarray(through, np.float64)])
+    shaped = both.reshape(2, n_tokens, len(ends), len(places))[:, :, :, :PANEL_POINTS]
+    values = (shaped * weights).sum(axis=3) * widths[:, 0].astype(np.float64)  # (2, T, panels)
     p_ends = p[:, label].reshape(len(ends), len(places))[:, PANEL_POINTS:]
     return [
         _Panel(a, b, v, *map(float, p_two))
-        for (a, b), v, p_two in zip(ends, values, p_ends, strict=True)
+        for (a, b), v, p_two in zip(ends, np.moveaxis(values, 2, 0), p_ends, strict=True)
     ]
 
 

@@ -102,6 +102,46 @@ class DirectionWalk:
         return np.argsort(-change, axis=1, kind="stable")[:, :_CHANGED_UNITS]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NgramWalk:
+    """What the linear branch of words and characters said beside the LSTM; k outputs.
+
+        logits = (1 − share) · lstm_logits + share · ngram_logits        before the temperature
+
+    Attributes
+    ----------
+    share : the branch's weight
+    lstm_logits, ngram_logits : (k,) the two answers
+    bias : (k,) the branch's answer to a message that says nothing
+    token_logits : (T, k) what each token brings to `ngram_logits`; with the bias they add up to it
+    contributions : (T,) the part of the walk's `contributions` that came through the branch
+    """
+
+    share: float
+    lstm_logits: Floats
+    ngram_logits: Floats
+    bias: Floats
+    token_logits: Floats
+    contributions: Doubles
+
+    def at(self, rows: npt.NDArray[np.int64]) -> NgramWalk:
+        """Return the same of some tokens only."""
+        return replace(
+            self, token_logits=self.token_logits[rows], contributions=self.contributions[rows]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "share": self.share,
+            "lstm_logits": _plain(self.lstm_logits, 6),
+            "ngram_logits": _plain(self.ngram_logits, 6),
+            "bias": _plain(self.bias, 6),
+            "token_logits": _plain(self.token_logits, 6),
+            "contributions": _plain(self.contributions, 6),
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Walk:
     """One message, read step by step.
@@ -119,6 +159,7 @@ class Walk:
     completeness_error : sum of the contributions − (probability − baseline)
     left_out : (T,) how much the label's probability falls without each token; NaN if not worked out
     directions : every layer's directions, the lowest layer first
+    ngrams : what the linear branch said; None for a model without one
     residual : largest difference between `probabilities` and the engine's own answer
     notices : what a reader should know, such as what was left out
     """
@@ -138,6 +179,7 @@ class Walk:
     left_out: Doubles
     directions: tuple[DirectionWalk, ...]
     residual: float
+    ngrams: NgramWalk | None = None
     notices: tuple[str, ...] = field(default=())
 
     @property
@@ -184,6 +226,7 @@ class Walk:
             "baseline": round(self.baseline, 6),
             "completeness_error": self.completeness_error,
             "left_out": _plain(found.left_out, 6),
+            "ngrams": None if found.ngrams is None else found.ngrams.to_dict(),
             "residual": self.residual,
             "steps": list(STEPS),
             "gate_names": dict(GATE_NAMES),
@@ -218,6 +261,7 @@ class Walk:
             contributions=self.contributions[rows],
             left_out=self.left_out[rows],
             directions=tuple(d.at(rows) for d in self.directions),
+            ngrams=None if self.ngrams is None else self.ngrams.at(rows),
         )
         notice = (
             f"the message has {len(self.tokens)} tokens: {len(kept)} of them are shown, those read "

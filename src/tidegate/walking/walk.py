@@ -24,9 +24,10 @@ from tidegate.engine.predictor import Predictor, to_probabilities
 from tidegate.engine.reader import Reader
 from tidegate.errors import ConfigError, DataError
 from tidegate.text.encoder import Encoder
+from tidegate.text.ids import flatten
 from tidegate.text.vocabulary import PAD, PAD_ID
-from tidegate.walking.attribution import integrated_gradients
-from tidegate.walking.record import DirectionWalk, Doubles, Walk, WalkToken
+from tidegate.walking.attribution import Contributions, integrated_gradients
+from tidegate.walking.record import DirectionWalk, Doubles, NgramWalk, Walk, WalkToken
 
 __all__ = ["DirectionWalk", "Walk", "WalkToken", "walk"]
 
@@ -66,9 +67,14 @@ def walk(model: Predictor | Bundle, text: str, *, label: str | None = None) -> W
     number = _label_number(predictor, answer, label)
     reader = predictor.reader()
     tokens, read, ids = _tokens(predictor, reader.encoder, text)
-    directions, probabilities = _traced(predictor, reader, ids)
+    directions, lstm_logits = _traced(predictor, reader, ids)
     with one_thread():
         found = integrated_gradients(predictor, ids, label=number, reader=reader)
+    ngrams = _ngrams(reader, ids, lstm_logits, found)
+    logits = reader.network.with_ngrams(lstm_logits, flatten([ids.tolist()]), reader.tables(ids))
+    probabilities = to_probabilities(
+        logits, kind=predictor.kind, temperature=predictor.bundle.temperature
+    )[0]
     path, left_out, notices = _variants(
         predictor, reader, ids, weight=np.abs(found.values), label=number, answer=answer
     )
@@ -77,7 +83,7 @@ def walk(model: Predictor | Bundle, text: str, *, label: str | None = None) -> W
         text=text, kind=predictor.kind, labels=predictor.labels, tokens=tokens, read=read,
         label=number, probabilities=probabilities, decided=decided, path=path,
         contributions=found.values, baseline=found.baseline, completeness_error=found.error,
-        left_out=left_out, directions=directions,
+        left_out=left_out, directions=directions, ngrams=ngrams,
         residual=float(np.abs(probabilities - answer).max()), notices=notices,
     )  # fmt: skip
 
@@ -133,23 +139,36 @@ def _cleaned_away(text: str, start: int, end: int) -> list[WalkToken]:
 
 def _traced(
     predictor: Predictor, reader: Reader, ids: npt.NDArray[np.int64]
-) -> tuple[tuple[DirectionWalk, ...], Doubles]:
-    """Run the engine on one message, keeping what it throws away; return its answer (L,) too."""
+) -> tuple[tuple[DirectionWalk, ...], Floats]:
+    """Run the LSTM on one message, keeping what the engine throws away; and its logits (1, k)."""
     network = predictor.network
     packed = reader.packed([ids.tolist()])
     traces = [[Trace() for _ in layer] for layer in network.layers]
     with one_thread():
         states = network.states(packed, reader.tables(ids), traces=traces)
         logits = network.head(network.pool(states, packed))
-    answer = to_probabilities(
-        logits, kind=predictor.kind, temperature=predictor.bundle.temperature
-    )[0]
     directions = tuple(
         _direction(number, trace, reverse=direction.reverse)
         for number, (layer, layer_traces) in enumerate(zip(network.layers, traces, strict=True))
         for direction, trace in zip(layer, layer_traces, strict=True)
     )
-    return directions, answer
+    return directions, logits
+
+
+def _ngrams(
+    reader: Reader, ids: npt.NDArray[np.int64], lstm_logits: Floats, found: Contributions
+) -> NgramWalk | None:
+    """Return what the linear branch said of the message, if there is one."""
+    network = reader.network
+    if network.ngrams is None:
+        return None
+    table = reader.tables(ids)[-1]
+    return NgramWalk(
+        share=network.config.ngram_share, lstm_logits=lstm_logits[0],
+        ngram_logits=network.ngrams.logits(flatten([ids.tolist()]), table)[0],
+        bias=network.ngrams.bias, token_logits=network.ngrams.token_shares(ids, table),
+        contributions=found.ngrams,
+    )  # fmt: skip
 
 
 def _direction(layer: int, trace: Trace, *, reverse: bool) -> DirectionWalk:
