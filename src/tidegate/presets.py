@@ -64,11 +64,22 @@ AUTOMATIC = frozenset(
     {"epochs", "batch_size", "learning_rate", "hidden_size", "min_count", "ngram_share"}
     | {"word_dropout", "channel_dropout", "dropout"}
 )
+# Of a blend too, so that it takes minutes whatever the rows and the classes.
+BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share", "kernel_share"})
+MANY_CLASSES = 20
+BLEND_READS = 900_000  # messages that the LSTMs of a blend read in training, all together
 DEFAULT = replace(Config(), automatic=AUTOMATIC)
+
+
+def _blend_of(base: Config, settings: dict[str, Any]) -> Config:
+    """Return a config with a blend's settings, its size set from the data."""
+    found = base.with_settings(**settings)
+    return replace(found, automatic=found.automatic | BLEND_AUTOMATIC)
+
 
 PRESETS: dict[str, Config] = {
     "default": DEFAULT,
-    "best": DEFAULT.with_settings(**_BY_BLEND),
+    "best": _blend_of(DEFAULT, _BY_BLEND),
     "lesson": LESSON,
     "multilabel": MULTILABEL,
 }
@@ -98,6 +109,8 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
     if name != "best":
         return PRESETS[name]
     base = MULTILABEL if several else DEFAULT
+    if teacher in ("none", "blend") and not several:
+        return _blend_of(base, _BY_BLEND)
     return base.with_settings(**_taught(teacher, several=several))
 
 
@@ -158,4 +171,23 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
         "channel_dropout": 0.5 - 0.3 * many,
         "dropout": 0.5 - 0.2 * many,
     }
+    values |= _blend_size(rows * int(values["epochs"]), classes)
     return config.with_settings(**{k: v for k, v in values.items() if k in config.automatic})
+
+
+def _blend_size(reads: int, classes: int) -> dict[str, Any]:
+    """Return how many models a blend has.
+
+    Parameters
+    ----------
+    reads : messages that one LSTM reads in training
+    """
+    lstms = BLEND_READS // max(reads, 1)
+    sizes = ((24, 8, 3), (18, 6, 3), (12, 4, 3), (8, 4, 2))
+    folds, models = next(((f, m) for least, f, m in sizes if lstms >= least), (4, 1))
+    # With many classes scikit-learn's logistic regressions take longer than all LSTMs. The n-gram
+    # branch that each of these has beside it does without them.
+    shallow = {"tfidf_share": 0.4, "kernel_share": 0.3}
+    if classes > MANY_CLASSES:
+        shallow = dict.fromkeys(shallow, 0.0)
+    return {"teacher_folds": folds, "teacher_models": models, **shallow}

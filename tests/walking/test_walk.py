@@ -12,14 +12,14 @@ import pytest
 import torch
 
 import tidegate
-from conftest import HOSTILE, tiny_bundle
+from conftest import HOSTILE, made_up, small, tiny_bundle
 from tidegate.cli import main
 from tidegate.data.dataset import read_dataset
 from tidegate.engine.batches import pack, pad
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.lstm import Trace, fold, lstm_layer
 from tidegate.engine.network import weight_names
-from tidegate.engine.predictor import Predictor
+from tidegate.engine.predictor import Predictor, to_probabilities
 from tidegate.errors import ConfigError, DataError
 from tidegate.exporting.export import export_onnx, inputs, session
 from tidegate.presets import preset
@@ -358,3 +358,31 @@ def test_a_long_message_fills_no_terminal(model: str) -> None:
         words, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "100"}
     )
     assert len(found.stdout.splitlines()) < 200
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_the_linear_branch_has_its_share_of_the_walk(kind: str) -> None:
+    trained = train(made_up(kind), small(epochs=2, vectors="wordllama"))
+    predictor = Predictor(trained.bundle)
+    found = walk(predictor, "fire near the sea, wildfires again")
+    assert found.residual < 1e-6
+    assert abs(found.completeness_error) < 1e-3
+    branch = found.ngrams
+    assert branch is not None
+    logits = branch.token_logits.sum(axis=0) + branch.bias
+    np.testing.assert_allclose(logits, branch.ngram_logits, atol=1e-5)
+    both = (1 - branch.share) * branch.lstm_logits + branch.share * branch.ngram_logits
+    expected = to_probabilities(both[None], kind=predictor.kind)[0]
+    np.testing.assert_allclose(expected, found.probabilities, atol=1e-6)
+    # What came through the LSTM and what came through the branch make up the whole way.
+    way = found.probabilities[found.label] - found.baseline
+    assert found.contributions.sum() == pytest.approx(way, abs=1e-3)
+    assert np.abs(branch.contributions).sum() > 0
+    assert found.to_dict()["ngrams"]["share"] == branch.share
+
+
+def test_a_message_that_says_nothing_has_a_walk_with_the_branch() -> None:
+    trained = train(made_up(), small(epochs=1))
+    found = walk(Predictor(trained.bundle), "")
+    assert found.ngrams is not None
+    np.testing.assert_array_equal(found.ngrams.token_logits, 0)

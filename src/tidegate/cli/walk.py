@@ -165,6 +165,13 @@ def _answer(found: Walk) -> Text:
     text.append(f"{p:.3f}", style="bold")
     text.append(f"   the model decides: {decided or 'no label'}\n")
     text.append(f"as many tokens that say nothing give {found.baseline:.3f}; ", style="dim")
+    if found.ngrams is not None:
+        through = float(found.ngrams.contributions.sum())
+        text.append(
+            f"\nfrom there, the LSTM brings {float(found.contributions.sum()) - through:+.3f}, "
+            f"and words and characters counted beside it {through:+.3f} (column 'n-grams')\n",
+            style="dim",
+        )
     text.append("blue", style=_PLUS)
     text.append(" raises it, ", style="dim")
     text.append("orange", style=_MINUS)
@@ -181,7 +188,10 @@ def _path(found: Walk, row: int) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("", "token", "contributed", "without it", "read so far", "", "kept", "written"):
+    names = ["", "token", "contributed", "without it", "read so far", "", "kept", "written"]
+    if found.ngrams is not None:
+        names.insert(3, "n-grams")
+    for name in names:
         table.add_column(name, justify="left" if name in ("token", "") else "right")
     first = found.directions[0]
     kept, written = first.kept, first.written
@@ -196,6 +206,7 @@ def _path(found: Walk, row: int) -> Table:
             f"{'▸' if t == row else ' '}{t + 1:>{len(str(len(tokens)))}}",
             _cell(_plain(token.token)[:24] + ("" if token.known else " *"), _tint(value, largest)),
             f"{value:+.3f}",
+            *([] if found.ngrams is None else [f"{found.ngrams.contributions[t]:+.3f}"]),
             f"{-left_out:+.3f}" if left_out == left_out else "–",
             f"{p:.3f}" if p == p else "–",
             _bar(p) if p == p else "",

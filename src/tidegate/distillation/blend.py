@@ -62,7 +62,6 @@ class Blend:
         several = own.kind == "multilabel"
         member = untaught(config, several=several).with_settings(calibrate=False, threshold="half")
         texts, targets = [own.texts[i] for i in rows], own.targets[rows]
-        baseline = Baseline(own.kind, len(own.labels), characters=True).fit(texts, targets)
         rest = 1.0
         others: list[tuple[float, Shallow]] = []
         if pretrained is not None and distillation.kernel_share:
@@ -71,7 +70,9 @@ class Blend:
                 own.kind, len(own.labels), text=config.text, pretrained=pretrained, seed=seed
             )
             others.append((distillation.kernel_share, kernel.fit(texts, targets)))
-        others.append((rest * distillation.tfidf_share, baseline))
+        if distillation.tfidf_share:
+            baseline = Baseline(own.kind, len(own.labels), characters=True).fit(texts, targets)
+            others.append((rest * distillation.tfidf_share, baseline))
         seeds = range(seed, seed + distillation.teacher_models)
         lstms = [learn(own, member.with_settings(seed=s), rows) for s in seeds]
         return cls(lstms, others)
@@ -130,7 +131,7 @@ class BlendTeacher:
         n_lstms = sum(len(blend.lstms) for blend in self.blends)
         n_others = sum(len(blend.others) for blend in self.blends)
         kind = "TF-IDF" if pretrained is None else "shallow"  # TF-IDF and kernel models
-        self.name = f"{n_lstms} LSTMs and {n_others} {kind} models"
+        self.name = f"{n_lstms} LSTMs" + (f" and {n_others} {kind} models" if n_others else "")
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -130,7 +130,9 @@ def calibrated(held_out: HeldOut) -> HeldOut:
     logits = log_odds(ours.probabilities) if test.kind == "multilabel" else None
     if logits is None:
         logits = np.log(np.clip(ours.probabilities, 1e-12, 1.0))
-    halves = grouped_folds(test, [0.5, 0.5], seed=0)
+    # Drawn without a look at the labels: else a row's own label could choose its half.
+    unlabelled = replace(test, targets=np.zeros_like(test.targets))
+    halves = grouped_folds(unlabelled, [0.5, 0.5], seed=0)
     columns = ours.probabilities.shape[1] if test.kind == "multilabel" else 1
     threshold = np.array(np.broadcast_to(ours.threshold, (len(test), columns)), np.float64)
     probabilities = ours.probabilities.copy()

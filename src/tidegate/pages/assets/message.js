@@ -50,7 +50,21 @@ export function message(walk, { go, at }) {
   };
 }
 
+// What came from the LSTM, and what from the linear branch beside it.
+function parts(walk) {
+  if (!walk.ngrams) return null;
+  const sum = (values) => values.reduce((total, value) => total + value, 0);
+  const through = sum(walk.ngrams.contributions);
+  return el("p", { class: "soft" }, `From there, the LSTM below brings ${withSign(sum(walk.contributions) - through)} `
+    + `and a linear model of words and characters beside it ${withSign(through)}: `
+    + `of the answer's logit they have ${percent(1 - walk.ngrams.share)} and ${percent(walk.ngrams.share)}.`);
+}
+
 export function answer(walk) {
+  return el("div", {}, verdict(walk), parts(walk));
+}
+
+function verdict(walk) {
   const decided = Array.isArray(walk.decided) ? walk.decided.join(", ") || "no label" : walk.decided;
   return el("p", { class: "answer" }, el("strong", {}, shown(walk.probabilities[walk.label])),
     ` is the probability of “${walk.labels[walk.label]}”; the model decides: ${decided}. `,
@@ -118,12 +132,13 @@ export function words(walk, name = "") {
   const first = walk.directions[0];
   const rows = rowsToShow(walk).map((row) => {
     const token = walk.tokens[walk.read[row]];
-    return [token.token + (token.known ? "" : " *"), withSign(walk.contributions[row]),
+    const through = walk.ngrams ? [withSign(walk.ngrams.contributions[row])] : [];
+    return [token.token + (token.known ? "" : " *"), withSign(walk.contributions[row]), ...through,
       withSign(walk.left_out[row] === null ? null : -walk.left_out[row]),
       shown(walk.path[row + 1][walk.label]), percent(first.kept[row]), percent(first.written[row]),
       percent(first.saturated[row])];
   });
-  const head = ["token", "contributed", "answer without it", "read so far", "kept", "written",
+  const head = ["token", "contributed", ...(walk.ngrams ? ["of it by n-grams"] : []), "answer without it", "read so far", "kept", "written",
     "gates shut or open"];
   return el("details", {}, el("summary", {}, "The same as a table"),
     table(`Token by token${name}, first layer reading forward (* not in the vocabulary)`, head, rows));
