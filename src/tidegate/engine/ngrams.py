@@ -44,7 +44,6 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 PREFIX = "ngrams."
 SHORTEST_RUN, LONGEST_RUN = 2, 5
 MAX_RUN_CHARACTERS = 64  # of a word whose runs are read, which bounds the time of a long one
-_BITS = 20  # of the filter that tells which pairs may be known
 
 
 def character_runs(word: str) -> list[int]:
@@ -60,12 +59,16 @@ def character_runs(word: str) -> list[int]:
     if len(word) > 1 and word[0] == "<":
         return []
     marked = "\x02" + word[:MAX_RUN_CHARACTERS] + "\x03"
-    found = []
-    for size in range(SHORTEST_RUN, LONGEST_RUN + 1):
-        for start in range(len(marked) - size + 1):
-            run = marked[start : start + size]
-            found.append(zlib.crc32(run.encode("utf-8", "surrogatepass")))
-    return found
+    # Cut as bytes where a character is one: a slice of a text would have to be encoded each time.
+    text: str | bytes = marked.encode() if marked.isascii() else marked
+    runs = [
+        text[start : start + size]
+        for size in range(SHORTEST_RUN, LONGEST_RUN + 1)
+        for start in range(len(marked) - size + 1)
+    ]
+    if isinstance(text, str):
+        return [zlib.crc32(run.encode("utf-8", "surrogatepass")) for run in runs]  # type: ignore[union-attr]
+    return list(map(zlib.crc32, runs))  # type: ignore[arg-type]
 
 
 class NgramBranch:
@@ -89,12 +92,11 @@ class NgramBranch:
         self.floor = float(own["floor"][0])
         self._own = own
         left, right = own["pairs"].astype(np.int64).T
-        self._pair_keys = left * (n_words + 2) + right  # ascending
+        self._pair_keys = np.ascontiguousarray(left * (n_words + 2) + right)  # ascending
         self._pair_rows = np.concatenate(
             [dequantised(own["pair_rows"], own["pair_scales"]), own["pair_norms"][:, None]], axis=1
         ).astype(np.float32)  # (P, k + 1)
-        self._maybe = np.zeros(1 << _BITS, dtype=bool)
-        self._maybe[_slots(self._pair_keys)] = True
+        self._pair_index = _Index(self._pair_keys)
 
     @property
     def n_outputs(self) -> int:
@@ -122,16 +124,19 @@ class NgramBranch:
         lengths = np.fromiter(map(len, runs), np.int64, count=len(runs))
         hashes = np.fromiter(chain.from_iterable(runs), np.uint32, count=int(lengths.sum()))
         found, place = _found(own["run_hashes"], hashes)
-        word_of = np.repeat(np.arange(len(words)), lengths)[found]
         if len(place):
             # A run that a word holds c times has the value c · idf: its weight counts c times and
             # its square c² times.
-            pairs, counts = np.unique(np.stack([word_of, place]), axis=1, return_counts=True)
-            word_of, place = pairs
-            values = dequantised(own["run_rows"][place], own["run_scales"][place])
-            np.add.at(rows[:, :-1], word_of, values * counts[:, None].astype(np.float32))
-            squares = own["run_norms"][place].astype(np.float32) * counts.astype(np.float32) ** 2
-            np.add.at(rows[:, -1], word_of, squares)
+            word_of = np.repeat(np.arange(len(words)), lengths)[found]
+            n_runs = len(own["run_hashes"])
+            pairs, counts = np.unique(word_of * n_runs + place, return_counts=True)
+            word_of, place = pairs // n_runs, pairs % n_runs
+            often = counts[:, None].astype(np.float32)
+            values = dequantised(own["run_rows"][place], own["run_scales"][place]) * often
+            squares = own["run_norms"][place].astype(np.float32)[:, None] * often**2
+            first = np.flatnonzero(np.diff(word_of, prepend=-1))
+            both = np.concatenate([values, squares], axis=1)
+            rows[word_of[first]] = np.add.reduceat(both, first, axis=0)
         if self.pieces:
             rows[:, :-1] += self.of_vectors(words)
         return rows
@@ -167,38 +172,46 @@ class NgramBranch:
         """Return Σ r + Σ p (B, k), and in the last column Σ q, of messages."""
         if not len(flat.lengths):
             return np.zeros((0, self.n_outputs + 1), np.float32)
-        found = _segment_sums(table[flat.ids], flat.starts, flat.lengths)
+        values = table.take(flat.ids, axis=0, mode="clip")
+        found = _segment_sums(values, flat.starts, flat.lengths)
         messages, rows = self.pair_rows(flat)
         if len(messages):
             first = np.flatnonzero(np.diff(messages, prepend=-1))
-            found[messages[first]] += np.add.reduceat(self._pair_rows[rows], first, axis=0)
+            of_pairs = self._pair_rows.take(rows, axis=0)
+            found[messages[first]] += np.add.reduceat(of_pairs, first, axis=0)
         return found
 
     def pair_rows(self, flat: Flat) -> tuple[Ints, Ints]:
         """Return the known pairs of messages: the message of each, ascending, and its row."""
-        messages = np.repeat(np.arange(len(flat.lengths)), flat.lengths + 1)
-        keys = self.pair_keys(flat)
-        maybe = np.flatnonzero(self._maybe[_slots(keys)])
-        found, place = _found(self._pair_keys, keys[maybe])
-        return messages[maybe[found]], place
+        keys, ends = self.pair_keys(flat)
+        places, rows = self._pair_index.find(keys)
+        return np.searchsorted(ends, places), rows
 
-    def pair_keys(self, flat: Flat) -> Ints:
-        """Return the key of every pair of neighbours, T + 1 a message; −1 beside a new word."""
-        lengths, n = flat.lengths, self.n_words
-        ends = np.cumsum(lengths + 1)  # one after each message's last pair
-        inside = np.arange(int(lengths.sum())) + np.repeat(np.arange(len(lengths)), lengths)
-        places = np.arange(int(lengths.sum())) + np.repeat(
-            flat.starts - (np.cumsum(lengths) - lengths), lengths
-        )
-        ids = flat.ids[places]
-        ids = np.where(ids < n, ids, -1)
-        right = np.full(int(ends[-1]), n + 1, np.int64)  # n + 1 ends a message
-        left = np.full(int(ends[-1]), n, np.int64)  # n begins one
-        right[inside] = ids
-        left[inside + 1] = ids
-        keys = left * (n + 2) + right
-        keys[(left < 0) | (right < 0)] = -1
-        return keys
+    def pair_keys(self, flat: Flat) -> tuple[Ints, Ints]:
+        """Return the keys of all pairs of neighbours, T + 1 a message, and each message's last.
+
+        A word out of vocabulary is taken for <unk>, which is in no pair that is known.
+        """
+        n = self.n_words
+        if flat.ends is not None:  # there is room for a mark after each message already
+            right, ends = flat.ids.copy(), flat.ends
+        else:
+            ends = np.cumsum(flat.lengths + 1) - 1
+            inside = np.arange(int(flat.lengths.sum())) + np.repeat(
+                np.arange(len(flat.lengths)), flat.lengths
+            )
+            first = flat.starts - (np.cumsum(flat.lengths) - flat.lengths)
+            places = np.arange(len(inside)) + np.repeat(first, flat.lengths)
+            right = np.empty(int(ends[-1]) + 1, np.int64)
+            right[inside] = flat.ids[places]
+        np.putmask(right, right >= n, min(1, n - 1))
+        right[ends] = n + 1
+        left = np.empty_like(right)
+        left[0], left[1:] = n, right[:-1]
+        left[ends[:-1] + 1] = n
+        left *= n + 2
+        left += right
+        return left, ends
 
     def token_shares(self, ids: Ints, table: Floats) -> Floats:
         """Return what each of a message's tokens brings to its logits: (T, k).
@@ -214,7 +227,7 @@ class NgramBranch:
         n = len(ids)
         flat = Flat(ids=ids, starts=np.zeros(1, np.int64), lengths=np.array([n]))
         shares = table[ids][:, :-1].copy()
-        places, rows = _found(self._pair_keys, self.pair_keys(flat))  # place j: tokens j − 1 and j
+        places, rows = self._pair_index.find(self.pair_keys(flat)[0])  # place j: tokens j − 1, j
         for place, row in zip(places.tolist(), rows.tolist(), strict=True):
             of_pair = self._pair_rows[row, :-1]
             owners = [t for t in (place - 1, place) if 0 <= t < n]
@@ -229,10 +242,39 @@ class NgramBranch:
         return {"words": self._words, "pairs": self._pair_rows, "pair_keys": self._pair_keys}
 
 
-def _slots(keys: Ints) -> npt.NDArray[np.int64]:
-    """Return each key's place in the filter: Fibonacci hashing (Knuth 1973, section 6.4)."""
-    product = keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return (product >> np.uint64(64 - _BITS)).astype(np.int64)
+class _Index:
+    """Keys to their numbers: a table by Fibonacci hashing (Knuth 1973, section 6.4).
+
+    A slot holds one key. The few others that fall into it are looked up in their sorted list.
+    """
+
+    def __init__(self, keys: Ints) -> None:
+        self._keys = keys
+        self._shift = np.uint64(64 - min(max(len(keys).bit_length() + 4, 8), 20))
+        numbers = np.arange(len(keys), dtype=np.int32)
+        slots = self._slots(keys)
+        self._numbers = np.full(1 << (64 - int(self._shift)), -1, np.int32)
+        self._numbers[slots] = numbers
+        self._crowded = np.flatnonzero(self._numbers[slots] != numbers)
+
+    def _slots(self, keys: Ints) -> npt.NDArray[np.int64]:
+        product = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        return (product >> self._shift).astype(np.int64)
+
+    def find(self, keys: Ints) -> tuple[Ints, Ints]:
+        """Return which of some keys are known, ascending, and the numbers of these."""
+        if not len(self._keys):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        numbers = self._numbers.take(self._slots(keys))
+        same = self._keys.take(numbers, mode="clip") == keys  # −1 is clipped to 0: no harm
+        found = numbers.astype(np.int64)
+        if len(self._crowded):
+            other = np.flatnonzero(~same & (numbers >= 0))
+            inside, place = _found(self._keys[self._crowded], keys[other])
+            found[other[inside]] = self._crowded[place]
+            same[other[inside]] = True
+        places = np.flatnonzero(same)
+        return places, found[places]
 
 
 def _found(sorted_keys: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[Ints, Ints]:

@@ -161,7 +161,7 @@ class Encoder:
         ends = np.flatnonzero(ids == END_ID)
         lengths = np.diff(ends, prepend=-1) - 1
         ids[ends] = PAD_ID  # an empty message reads its end
-        return Flat(ids=ids, starts=ends - lengths, lengths=np.maximum(lengths, 1))
+        return Flat(ids=ids, starts=ends - lengths, lengths=np.maximum(lengths, 1), ends=ends)
 
     def _looked_up(self, words: list[str | None], known: _SurfaceIds) -> Ints:
         """Return the ids of messages' surface words, no message longer than the limit."""

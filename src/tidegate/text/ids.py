@@ -17,11 +17,16 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flat:
-    """Messages one after the other: ids (N,), where each begins (B,), its tokens ≥ 1 (B,)."""
+    """Messages one after the other: ids (N,), where each begins (B,), its tokens ≥ 1 (B,).
+
+    Where `ends` (B,) is given, one place is free behind each message's tokens, and no other is. An
+    empty message is read as the padding that stands there.
+    """
 
     ids: Ints
     starts: Ints
     lengths: Ints
+    ends: Ints | None = None
 
     def lists(self, rows: Ints) -> list[list[int]]:
         """Return the id lists of some messages."""

@@ -19,7 +19,7 @@ from tidegate.data.dataset import Dataset
 from tidegate.data.splits import grouped_folds
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
-from tidegate.errors import ConfigError
+from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation.calibration import apply_temperature, fit_temperature
 from tidegate.evaluation.thresholds import decide
 from tidegate.training.baseline import Baseline, majority
@@ -228,10 +228,17 @@ def by_cross_validation(
     ------
     ConfigError
         Fewer than two folds.
+    DataError
+        The rows all repeat one another.
     """
     if folds < 2:
         raise ConfigError(f"cv: found {folds}; give 2 or more folds")
     numbers = grouped_folds(dataset, [1 / folds] * folds, seed=config.data.split_seed)
+    if len(np.unique(numbers)) < 2:
+        raise DataError(
+            f"{dataset.source}: {len(dataset)} rows are too few to hold any out; add some, or give "
+            "--score none"
+        )
     found: list[HeldOut] = []
     for fold in range(folds):
         others, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)

@@ -66,10 +66,13 @@ class Learner:
         """How held-out figures are made.
 
         By default small data are cross-validated: a fifth of them is too few rows to judge by.
+        Who asks for a random split has one.
         """
         chosen = self.config.data.score
         if chosen != "auto":
             return chosen
+        if self.config.data.split == "random":
+            return "split"
         return "cv" if len(self.dataset) < SMALL_ROWS else "split"
 
     def learn(self, rows: tuple[Indices, Indices]) -> Trained:

@@ -91,7 +91,7 @@ def solve(
     Two rows with one feature of their own each:
 
     >>> found = solve(lambda a: a, np.array([[1.0], [0.0]], np.float32), softmax=False, penalty=1.0)
-    >>> found.rows.round(2).ravel().tolist()
+    >>> [round(float(a), 2) for a in found.rows[:, 0]]
     [0.4, -0.4]
     """
     cost = _softmax_cost if softmax else _sigmoid_cost
