@@ -79,8 +79,8 @@ def fasttext(data: Dataset, seed: int) -> Answer:
         return " ".join(text.lower().split())
 
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as stream:
-        for text, target in zip(data.texts, data.targets, strict=True):
-            stream.write(f"__label__{target} {cleaned(text)}\n")
+        for i in np.random.default_rng(seed).permutation(len(data)):  # it reads in file order
+            stream.write(f"__label__{data.targets[i]} {cleaned(data.texts[i])}\n")
         stream.flush()
         model = train_supervised(
             stream.name, epoch=25, lr=0.5, wordNgrams=2, thread=1, seed=seed, verbose=0
