@@ -14,6 +14,7 @@ from tidegate.config import Config
 from tidegate.data.dataset import Dataset, from_lists
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.network import weight_shapes
+from tidegate.engine.ngrams import character_runs, quantised
 from tidegate.presets import preset
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -89,6 +90,24 @@ def with_vectors(seed: int = 0) -> Bundle:
     words = rng.normal(size=(len(bundle.tokens), 6)).astype(np.float16)
     weights = {**bundle.weights, "vectors.weight": vectors, "words.weight": words}
     return replace(bundle, weights=weights, pieces=PIECES)
+
+
+def with_ngrams(seed: int = 0) -> Bundle:
+    """Return a model with an n-gram branch beside its LSTM, its pairs and runs those of WORDS."""
+    bundle = with_vectors(seed)
+    config = bundle.config.with_settings(ngrams="linear", ngram_share=0.6)
+    rng = np.random.default_rng(seed)
+    n, n_pieces = len(bundle.tokens), len(json.loads(PIECES)["pieces"])
+    pairs = np.array([[i, j] for i in range(2, n + 1) for j in (3, 9, n + 1)], np.int32)
+    runs = np.array(sorted({run for word in WORDS for run in character_runs(word)}), np.uint32)
+    arrays: dict[str, np.ndarray] = {"pairs": pairs, "run_hashes": runs}
+    for name, count in (("word", n), ("pair", len(pairs)), ("run", len(runs)), ("piece", n_pieces)):
+        arrays[f"{name}_rows"], arrays[f"{name}_scales"] = quantised(rng.normal(size=(count, 1)))
+        arrays[f"{name}_norms"] = rng.uniform(1, 9, count).astype(np.float32)
+    del arrays["piece_norms"]
+    arrays |= {"bias": np.array([0.1], np.float32), "floor": np.array([2], np.float32)}
+    own = {f"ngrams.{name}": array for name, array in arrays.items()}
+    return replace(bundle, config=config, weights={**bundle.weights, **own})
 
 
 def made_up(kind: str = "binary", n: int = 240) -> Dataset:

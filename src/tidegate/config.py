@@ -71,7 +71,9 @@ class TextConfig(_Section):
 
     tokenizer: Tokenizer = setting("tweet", "pipeline from text to tokens")
     lemmas: Lemmas = setting("nltk-3.8", "whose lemma rules the lesson's pipeline follows")
-    max_tokens: int = setting(40, "tokens read of one message; 0: all", at_least=0)
+    max_tokens: int = setting(
+        40, "tokens read of one message; 0: all", at_least=0, at_most=1_000_000
+    )
     num_words: int = setting(0, "most frequent words kept; 0: all", at_least=0)
     min_count: int = setting(2, "occurrences a word needs to be kept", at_least=1)
     vocabulary_rows: Literal["training", "all"] = setting("training", "rows words are counted on")
@@ -83,14 +85,18 @@ class NetworkConfig(_Section):
     """The shape of the network."""
 
     vectors: str = setting("wordllama", "pretrained word vectors: wordllama, none, or a file")
-    vector_size: int = setting(64, "values a pretrained vector is projected to", at_least=1)
-    embedding_size: int = setting(64, "values of a trained word vector", at_least=1)
+    vector_size: int = setting(
+        64, "values a pretrained vector is projected to", at_least=1, at_most=65_536
+    )
+    embedding_size: int = setting(64, "values of a trained word vector", at_least=1, at_most=65_536)
     cell: Cell = setting("lstm", "recurrent cell; rnn and gru are for comparison")
-    hidden_size: int = setting(32, "units of a layer, per direction", at_least=1)
-    num_layers: int = setting(1, "recurrent layers", at_least=1)
+    hidden_size: int = setting(32, "units of a layer, per direction", at_least=1, at_most=65_536)
+    num_layers: int = setting(1, "recurrent layers", at_least=1, at_most=64)
     bidirectional: bool = setting(True, "also read from the last token to the first")
     pooling: Pooling = setting("mean_max", "how the states of a message become one vector")
-    head_size: int = setting(0, "units of the dense layer before the output; 0: none", at_least=0)
+    head_size: int = setting(
+        0, "units of the dense layer before the output; 0: none", at_least=0, at_most=65_536
+    )
     initial_state: Literal["zeros", "xavier"] = setting("zeros", "h and c before the first token")
     embedding_scale: float = setting(0.1, "spread of trained word vectors at the start", above=0)
     recurrent_init: Literal["uniform", "orthogonal"] = setting("orthogonal", "recurrent weights")
@@ -292,7 +298,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
         if not isinstance(found, (tuple, list)) or not all(_is_name(part) for part in found):
             raise ConfigError(f"{name}: found {value!r}; give column names")
         return tuple(found)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and type(value) is int and abs(value) < 2**1000:
         value = float(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise ConfigError(f"{name}: found {value!r}; give a {_KINDS[kind]}")

@@ -68,12 +68,12 @@ def test_a_missing_file_is_named(saved: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["../weights.safetensors", "/etc/passwd", "a/b", "other.bin"])
 def test_a_manifest_that_names_a_foreign_file_is_refused(saved: Path, name: str) -> None:
-    from tidegate.engine.bundle import _sealed
+    from tidegate.engine.manifest import sealed
 
     manifest = json.loads((saved / LAYOUT.manifest).read_bytes())
     del manifest["manifest_sha256"]
     manifest["files"][name] = manifest["files"][LAYOUT.weights]
-    (saved / LAYOUT.manifest).write_bytes(_sealed(manifest))
+    (saved / LAYOUT.manifest).write_bytes(sealed(manifest))
     with pytest.raises(BundleError, match=r"the manifest names .* which is no bundle file"):
         Bundle.load(saved)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import WORDS, tiny_bundle, with_vectors
+from conftest import WORDS, tiny_bundle, with_ngrams
 from tidegate.engine import blas
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
@@ -78,7 +78,7 @@ def test_threads_with_ever_new_words_get_a_fresh_predictors_answers(
     remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tidegate.engine.reader.MAX_OPEN_WORDS", remembered)
-    assert worst_of(with_vectors(), calls=12, shared=1) <= 1e-6
+    assert worst_of(with_ngrams(), calls=12, shared=1) <= 1e-6
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_16_threads_by_2000_calls_get_a_fresh_predictors_answers(
     remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tidegate.engine.reader.MAX_OPEN_WORDS", remembered)
-    assert worst_of(with_vectors(), calls=2000) <= 1e-6
+    assert worst_of(with_ngrams(), calls=2000) <= 1e-6
 
 
 @pytest.mark.parametrize("settings", [{}, {"tokenizer": "lesson", "unknown": "drop"}])
@@ -97,7 +97,7 @@ def test_threads_may_share_a_model_without_vectors(settings: dict[str, object]) 
 
 def test_walks_in_threads_are_those_of_a_fresh_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.engine.reader.MAX_OPEN_WORDS", 20)
-    predictor, bundle = Predictor(with_vectors()), with_vectors()
+    predictor, bundle = Predictor(with_ngrams()), with_ngrams()
 
     def work(number: int) -> float:
         worst = 0.0
@@ -112,7 +112,7 @@ def test_walks_in_threads_are_those_of_a_fresh_predictor(monkeypatch: pytest.Mon
 
 
 def test_a_pickled_predictor_gives_equal_answers() -> None:
-    predictor = Predictor(with_vectors(), threads=2)
+    predictor = Predictor(with_ngrams(), threads=2)
     texts = new_texts(np.random.default_rng(0), 50)
     expected = predictor.predict_proba(texts)
     again = pickle.loads(pickle.dumps(predictor))
@@ -123,7 +123,7 @@ def test_a_pickled_predictor_gives_equal_answers() -> None:
 def test_a_pickle_holds_no_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.engine.predictor.HELPED_MESSAGES", 100)
     monkeypatch.setattr("tidegate.engine.predictor.SHARED_MESSAGES", 20)
-    predictor = Predictor(with_vectors(), threads=2)
+    predictor = Predictor(with_ngrams(), threads=2)
     texts = new_texts(np.random.default_rng(0), 200)
     expected = predictor.predict_proba(texts)
     again = pickle.loads(pickle.dumps(predictor))
@@ -134,7 +134,7 @@ def test_a_pickle_holds_no_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_may_share_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.engine.predictor.HELPED_MESSAGES", 100)
     monkeypatch.setattr("tidegate.engine.predictor.SHARED_MESSAGES", 20)
-    bundle = with_vectors()
+    bundle = with_ngrams()
     predictor = Predictor(bundle, threads=3)
 
     def work(number: int) -> float:
@@ -210,7 +210,7 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(sys.modules["os"], "fork"), reason="no fork on this system")
 def test_a_forked_process_answers_and_leaves_its_parents_helpers_alone(tmp_path: Path) -> None:
-    path = with_vectors().save(tmp_path / "model")
+    path = with_ngrams().save(tmp_path / "model")
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, str(path)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (found.stdout, found.stderr) == ("done\n", "")
@@ -218,7 +218,7 @@ def test_a_forked_process_answers_and_leaves_its_parents_helpers_alone(tmp_path:
 
 def test_what_is_remembered_of_new_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.engine.reader.MAX_OPEN_WORDS", 200)
-    predictor, rng = Predictor(with_vectors()), np.random.default_rng(0)
+    predictor, rng = Predictor(with_ngrams()), np.random.default_rng(0)
     for _ in range(100):
         predictor.predict_proba(new_texts(rng, 20))
         assert len(predictor.encoder.new_words) <= 260
@@ -226,7 +226,7 @@ def test_what_is_remembered_of_new_words_is_bounded(monkeypatch: pytest.MonkeyPa
 
 
 def test_words_past_the_tokens_read_are_not_remembered() -> None:
-    predictor, rng = Predictor(with_vectors()), np.random.default_rng(0)
+    predictor, rng = Predictor(with_ngrams()), np.random.default_rng(0)
     long = " ".join(new_word(rng) for _ in range(5000))
     found = predictor.predict_proba([long, "fire", long[:2000]])
     limit = predictor.bundle.config.text.max_tokens
@@ -234,7 +234,7 @@ def test_words_past_the_tokens_read_are_not_remembered() -> None:
     ids = predictor.encoder.encode(long)
     assert predictor.encoder.encode_all([long, long]).lists(np.arange(2)) == [ids, ids]
     start = " ".join(long.split()[:limit])
-    assert np.abs(found[0] - Predictor(with_vectors()).predict_proba([start])[0]).max() <= 1e-6
+    assert np.abs(found[0] - Predictor(with_ngrams()).predict_proba([start])[0]).max() <= 1e-6
 
 
 MILLION = """
@@ -253,7 +253,7 @@ print((after - before) // 1024)
 
 @pytest.mark.slow
 def test_a_million_new_words_take_bounded_memory(tmp_path: Path) -> None:
-    path = with_vectors().save(tmp_path / "model")
+    path = with_ngrams().save(tmp_path / "model")
     command = [sys.executable, "-c", MILLION, str(path)]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(found.stdout) < 250  # MB

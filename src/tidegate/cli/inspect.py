@@ -31,8 +31,13 @@ def inspect(
         f"trained on: {manifest['training_data']}",
     )
     for name, score in bundle.metrics.get("scores", {}).items():
-        put(f"{name}: {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})")
+        value, low, high = (_number(score.get(part)) for part in ("value", "low", "high"))
+        put(f"{name}: {value} ({low} to {high})")
     for section, values in manifest["config"].items():
         put(f"{section}: " + ", ".join(f"{name}={value}" for name, value in values.items()))
     for name, array in sorted(bundle.weights.items()):
         put(f"{name}: {tuple(array.shape)} {array.dtype}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

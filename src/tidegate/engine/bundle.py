@@ -8,31 +8,36 @@ leaves the old one whole or nothing at all.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
 from tidegate.config import Config, Kind
+from tidegate.engine.files import (
+    check_entries,
+    limits,
+    parse_json,
+    read_file,
+    short,
+    too_large,
+)
 from tidegate.engine.lstm import GATE_ORDER
-from tidegate.engine.network import weight_shapes
-from tidegate.engine.ngrams import check_arrays
-from tidegate.engine.vectors import WordVectors
-from tidegate.errors import BundleError, ConfigError
+from tidegate.engine.manifest import FORMAT_VERSION, Manifest, canonical, read_manifest, sealed
+from tidegate.engine.network import table_width, weight_shapes
+from tidegate.engine.ngrams import array_names, check_arrays
+from tidegate.engine.tensors import read_tensors
+from tidegate.engine.vectors import WordVectors, n_pieces
+from tidegate.errors import BundleError
+from tidegate.text.vocabulary import PAD, UNK
 from tidegate.version import VERSION
-
-FORMAT_VERSION = 1
-_DTYPES = {
-    "F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "<i1", "I32": "<i4", "U32": "<u4"
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,12 @@ class BundleLayout:
     weights: str = "weights.safetensors"
     pieces: str = "pieces.json"
     optional: tuple[str, ...] = ("README.md", "report.json", "report.html", "model.onnx")
+    unlisted: tuple[str, ...] = ("model.onnx",)  # may be put there afterwards; never read then
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The files that a manifest may name."""
+        return (self.vocabulary, self.weights, self.pieces, *self.optional)
 
 
 LAYOUT = BundleLayout()
@@ -111,15 +122,18 @@ class Bundle:
         Raises
         ------
         BundleError
-            Something else than a bundle is in the way.
+            Something else than a bundle is in the way, or the bundle could not be loaded again.
         """
         target = Path(path)
         check_target(target)
+        files = self._files()
+        place = str(target / LAYOUT.manifest)
+        read_manifest(files[LAYOUT.manifest], place=place, known_files=LAYOUT.listed)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             beside.chmod(0o755)
-            for name, data in self._files().items():
+            for name, data in files.items():
                 with (beside / name).open("wb") as stream:
                     stream.write(data)
                     stream.flush()
@@ -132,7 +146,7 @@ class Bundle:
     def _files(self) -> dict[str, bytes]:
         weights = {name: np.ascontiguousarray(a) for name, a in sorted(self.weights.items())}
         files = {
-            LAYOUT.vocabulary: _canonical(list(self.tokens)),
+            LAYOUT.vocabulary: canonical(list(self.tokens)),
             LAYOUT.weights: safetensors.numpy.save(weights),
             **({LAYOUT.pieces: self.pieces.encode()} if self.pieces else {}),
             **self.extra_files,
@@ -142,7 +156,7 @@ class Bundle:
             name: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
             for name, data in sorted(files.items())
         }
-        return {**files, LAYOUT.manifest: _sealed(manifest)}
+        return {**files, LAYOUT.manifest: sealed(manifest)}
 
     def manifest(self) -> dict[str, Any]:
         """Return what the manifest says, the files' hashes left out."""
@@ -168,35 +182,35 @@ class Bundle:
     def load(cls, path: str | Path) -> Bundle:
         """Read a bundle and verify all of it before anything is used.
 
+        At most 192 MB are read, or as the environment's TIDEGATE_MAX_BUNDLE_MB says.
+
         Raises
         ------
         BundleError
-            It is missing, incomplete, changed, or of an unknown format; the message says which.
+            It is missing, incomplete, changed, too large, of an unknown format, or not as Tidegate
+            writes one; the message says which.
         """
         folder = Path(path)
         manifest, files = _verified(folder)
-        try:
-            weights = _arrays(files[LAYOUT.weights])
-            found = cls(
-                config=Config.from_dict(manifest["config"], complete=False),
-                kind=manifest["kind"],
-                labels=tuple(manifest["labels"]),
-                tokens=tuple(json.loads(files[LAYOUT.vocabulary])),
-                sequence_length=manifest["sequence_length"],
-                weights=weights,
-                pieces=files.get(LAYOUT.pieces, b"").decode(),
-                thresholds=tuple(manifest["thresholds"]),
-                temperature=manifest["temperature"],
-                metrics=manifest["metrics"],
-                training_data=manifest["training_data"],
-                extra_files={n: files[n] for n in LAYOUT.optional if n in files},
-            )
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
-            raise BundleError(f"{folder}: its parts do not fit together ({error})") from None
-        found._check_shapes(folder)
+        found = cls(
+            config=manifest.config,
+            kind=manifest.kind,
+            labels=manifest.labels,
+            tokens=_tokens(folder, files[LAYOUT.vocabulary], manifest.config.text.unknown),
+            sequence_length=manifest.sequence_length,
+            weights=_weights(folder, files[LAYOUT.weights]),
+            pieces=_pieces(folder, files.get(LAYOUT.pieces, b"")),
+            thresholds=manifest.thresholds,
+            temperature=manifest.temperature,
+            metrics=manifest.metrics,
+            training_data=manifest.training_data,
+            extra_files={n: files[n] for n in LAYOUT.optional if n in files},
+        )
+        found._check_arrays(folder)
         return found
 
-    def _check_shapes(self, folder: Path) -> None:
+    def _check_arrays(self, folder: Path) -> None:
+        """Raise unless the arrays are those that the config, the labels and the words ask for."""
         outputs = 1 if self.kind == "binary" else len(self.labels)
         network = self.config.network
         shapes = weight_shapes(network, n_words=len(self.tokens), n_outputs=outputs)
@@ -204,17 +218,32 @@ class Bundle:
             shapes["words.weight"] = (len(self.tokens), network.vector_size)
             if "vectors.weight" not in self.weights or not self.pieces:
                 raise BundleError(f"{folder}: its word vectors are missing; train anew")
+            shapes["vectors.weight"] = (n_pieces(self.pieces), network.vector_size)
+        elif self.pieces:
+            raise BundleError(f"{folder}: {LAYOUT.pieces} has no vectors; train anew")
+        for name, shape in shapes.items():
+            array = self.weights.get(name)
+            found = "nothing" if array is None else array.shape
+            if found != shape:
+                raise BundleError(f"{folder}: array {name}: found {found}, {shape} is needed")
+            if array is None or array.dtype.kind != "f":
+                raise BundleError(f"{folder}: array {name}: found no fractions; train anew")
+        known = set(shapes)
         if network.ngrams != "none":
+            known |= set(array_names(self.weights))
             fault = check_arrays(
                 self.weights, n_words=len(self.tokens), n_outputs=outputs,
-                n_pieces=len(self.weights["vectors.weight"]) if self.pieces else 0,
+                n_pieces=n_pieces(self.pieces) if self.pieces else 0,
             )  # fmt: skip
             if fault:
                 raise BundleError(f"{folder}: {fault}; train anew")
-        for name, shape in shapes.items():
-            found = self.weights[name].shape if name in self.weights else "nothing"
-            if found != shape:
-                raise BundleError(f"{folder}: array {name}: found {found}, {shape} is needed")
+        extra = next((name for name in self.weights if name not in known), None)
+        if extra is not None:
+            raise BundleError(f"{folder}: array {short(extra)} is none of this network's")
+        tables = 4 * len(self.tokens) * table_width(network)
+        if tables > limits().tables:
+            what = f"{LAYOUT.vocabulary}, in memory,"
+            raise BundleError(too_large(folder, what, tables, limit=limits().tables))
 
     @staticmethod
     def verify(path: str | Path) -> None:
@@ -223,7 +252,7 @@ class Bundle:
         Raises
         ------
         BundleError
-            As `load`.
+            As `load`, but for what only shows when its parts are put together.
         """
         _verified(Path(path))
 
@@ -242,81 +271,64 @@ def is_bundle(path: str | Path) -> bool:
     return (Path(path) / LAYOUT.manifest).is_file()
 
 
-def _verified(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _verified(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
     """Return the manifest and the bytes of every file it names, all checked."""
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be read ({error.strerror})") from None
+    if not there:
         raise BundleError(f"{folder}: no bundle there; name a directory that tidegate train wrote")
-    manifest = _read_manifest(folder)
-    known = {LAYOUT.vocabulary, LAYOUT.weights, LAYOUT.pieces, *LAYOUT.optional}
+    most = limits()
+    raw = read_file(folder, LAYOUT.manifest, limit=most.manifest)
+    place = str(folder / LAYOUT.manifest)
+    manifest = read_manifest(raw, place=place, known_files=LAYOUT.listed)
+    for name in (LAYOUT.vocabulary, LAYOUT.weights):
+        if name not in manifest.files:
+            raise BundleError(f"{folder}: the manifest does not name {name}; train anew")
+    check_entries(folder, [LAYOUT.manifest, *manifest.files], unlisted=LAYOUT.unlisted)
+    left = most.total
     files: dict[str, bytes] = {}
-    for name, entry in manifest["files"].items():
-        if name not in known:
-            raise BundleError(f"{folder}: the manifest names {name!r}, which is no bundle file")
-        try:
-            data = (folder / name).read_bytes()
-        except OSError as error:
-            raise BundleError(f"{folder}: {name} cannot be read ({error.strerror})") from None
-        if len(data) != entry["size_bytes"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+    for name, entry in manifest.files.items():
+        limit = min(left, most.json) if name in (LAYOUT.vocabulary, LAYOUT.pieces) else left
+        data = read_file(folder, name, limit=limit)
+        if len(data) != entry.size_bytes or hashlib.sha256(data).hexdigest() != entry.sha256:
             raise BundleError(f"{folder}: {name} was changed after it was written; train anew")
         files[name] = data
-    for name in (LAYOUT.vocabulary, LAYOUT.weights):
-        if name not in files:
-            raise BundleError(f"{folder}: the manifest does not name {name}; train anew")
+        left -= len(data)
     return manifest, files
 
 
-def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays in a safetensors file's bytes, as read-only views of them.
-
-    The library's own reader would copy them: a tenth of a small process' memory. The format is a
-    length (8 bytes, little-endian), a JSON header of dtypes, shapes and offsets, and the values.
-    """
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    header.pop("__metadata__", None)
-    found: dict[str, npt.NDArray[Any]] = {}
-    for name, entry in header.items():
-        kind = np.dtype(_DTYPES[entry["dtype"]])
-        first, last = entry["data_offsets"]
-        count = (last - first) // kind.itemsize
-        values = np.frombuffer(data, kind, count=count, offset=end + first)
-        found[name] = values.reshape(entry["shape"])
-    return found
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    place = folder / LAYOUT.manifest
+def _weights(folder: Path, data: bytes) -> dict[str, npt.NDArray[Any]]:
     try:
-        raw = place.read_bytes()
-    except OSError as error:
-        raise BundleError(
-            f"{folder}: {LAYOUT.manifest} cannot be read ({error.strerror})"
-        ) from None
+        return read_tensors(data)
+    except ValueError as error:
+        raise BundleError(f"{folder}: {LAYOUT.weights}: {error}; train anew") from None
+
+
+def _tokens(folder: Path, data: bytes, unknown: str) -> tuple[str, ...]:
+    """Return the vocabulary: texts, each once, padding and the unknown word in their places."""
+    place = f"{folder}: {LAYOUT.vocabulary}"
     try:
-        manifest = json.loads(raw)
-        version = manifest["format_version"]
-    except (ValueError, KeyError, TypeError):
-        raise BundleError(f"{place}: not a bundle's manifest; train anew") from None
-    if version != FORMAT_VERSION:
-        raise BundleError(
-            f"{place}: format_version {version!r}; this tidegate reads {FORMAT_VERSION}: "
-            "use the version that wrote it"
-        )
-    seal = manifest.pop("manifest_sha256", None)
-    if raw != _sealed(manifest) or not isinstance(manifest.get("files"), dict) or seal is None:
-        raise BundleError(f"{place}: was changed after it was written; train anew")
-    return cast("dict[str, Any]", manifest)
+        tokens = parse_json(data)
+    except ValueError as error:
+        raise BundleError(f"{place}: cannot be read ({error}); train anew") from None
+    if not isinstance(tokens, list) or not set(map(type, tokens)) <= {str}:
+        raise BundleError(f"{place}: found something other than texts; train anew")
+    special = [PAD, UNK] if unknown == "unk" else [PAD]
+    if tokens[: len(special)] != special:
+        found = short(tokens[: len(special)])
+        raise BundleError(f"{place}: begins with {found}; {special} is needed: train anew")
+    if len(set(tokens)) < len(tokens):
+        raise BundleError(f"{place}: a token stands in it twice; train anew")
+    return tuple(tokens)
 
 
-def _sealed(manifest: Mapping[str, Any]) -> bytes:
-    """Return the manifest's bytes, with a hash of all the rest of it inside."""
-    seal = hashlib.sha256(_canonical(manifest)).hexdigest()
-    return _canonical({**manifest, "manifest_sha256": seal})
-
-
-def _canonical(value: Any) -> bytes:
-    text = json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False)
-    return text.encode("ascii") + b"\n"
+def _pieces(folder: Path, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise BundleError(f"{folder}: {LAYOUT.pieces} is no UTF-8 text; train anew") from None
 
 
 def _replace(beside: Path, target: Path) -> None:

@@ -248,6 +248,11 @@ def _direction(
     )  # fmt: skip
 
 
+def table_width(config: NetworkConfig) -> int:
+    """Return how many numbers the tables of words hold for each word, all directions together."""
+    return _GATES[config.cell] * config.hidden_size * len(_directions(config))
+
+
 def weight_shapes(
     config: NetworkConfig, *, n_words: int, n_outputs: int
 ) -> dict[str, tuple[int, ...]]:

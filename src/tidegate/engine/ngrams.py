@@ -44,6 +44,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 PREFIX = "ngrams."
 SHORTEST_RUN, LONGEST_RUN = 2, 5
 MAX_RUN_CHARACTERS = 64  # of a word whose runs are read, which bounds the time of a long one
+SMALLEST_FLOOR = 1e-6  # of a norm, which divides
+_AT_ONCE = 1_000_000
 
 
 def character_runs(word: str) -> list[int]:
@@ -353,12 +355,28 @@ def check_arrays(arrays: Arrays, *, n_words: int, n_outputs: int, n_pieces: int)
         return f"array {PREFIX}piece_rows: it does not belong to the others"
     if width and "piece_output" not in own and width != n_outputs:
         return f"array {PREFIX}piece_rows: found {width} columns, {n_outputs} are needed"
-    keys = own["pairs"].astype(np.int64) @ np.array([n_words + 2, 1])
+    return _wrong_values(own, n_words=n_words)
+
+
+def _wrong_values(own: Arrays, *, n_words: int) -> str:
+    """Return which of the branch's values no branch has, or ""; a part at a time, to save room."""
+    if not own["floor"][0] >= SMALLEST_FLOOR:
+        return f"array {PREFIX}floor: found {own['floor'][0]}, {SMALLEST_FLOOR} or more is needed"
+    for name in ("word_norms", "pair_norms", "run_norms"):
+        if not own[name].min(initial=0.0) >= 0.0:
+            return f"array {PREFIX}{name}: found a negative number; they are sums of squares"
     low, high = own["pairs"].min(initial=0), own["pairs"].max(initial=0)
-    if low < 0 or high > n_words + 1 or (np.diff(keys) <= 0).any():
-        return f"array {PREFIX}pairs: they are not pairs of word ids in ascending order"
-    if (np.diff(own["run_hashes"].astype(np.int64)) <= 0).any():
-        return f"array {PREFIX}run_hashes: they do not ascend"
+    if low < 0 or high > n_words + 1:
+        return (
+            f"array {PREFIX}pairs: found word ids from {low} to {high}; {n_words + 1} is the last"
+        )
+    for start in range(0, max(len(own["pairs"]), len(own["run_hashes"])), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE + 1)
+        keys = own["pairs"][part].astype(np.int64) @ np.array([n_words + 2, 1])
+        if (np.diff(keys) <= 0).any():
+            return f"array {PREFIX}pairs: they do not ascend"
+        if (np.diff(own["run_hashes"][part].astype(np.int64)) <= 0).any():
+            return f"array {PREFIX}run_hashes: they do not ascend"
     return ""
 
 

@@ -6,7 +6,6 @@ training or not. Knows nothing of where the table came from, nor of the network 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine.files import parse_json
 from tidegate.errors import BundleError
 
 Floats = npt.NDArray[np.float32]
@@ -103,20 +103,42 @@ def whole_words(pieces: str) -> list[str]:
     >>> whole_words('{"pieces": ["▁fire", "fire", "▁a"]}')
     ['fire', 'a']
     """
-    listed = json.loads(pieces)
-    if "words" in listed:
-        return list(listed["words"])
-    return [piece[1:] for piece in listed["pieces"] if piece.startswith("▁")]
+    form, listed = _listed(pieces)
+    if form == "words":
+        return list(listed)
+    return [piece[1:] for piece in listed if piece.startswith("▁")]
+
+
+def n_pieces(pieces: str) -> int:
+    """Return how many pieces there are, each with a row of the table.
+
+    Raises
+    ------
+    BundleError
+        The pieces are no such JSON text as `WordVectors` takes.
+    """
+    return len(_listed(pieces)[1])
+
+
+@lru_cache(maxsize=4)
+def _listed(pieces: str) -> tuple[str, tuple[str, ...]]:
+    """Return which form pieces have, and what they are; read once, and shared."""
+    try:
+        ((form, listed),) = parse_json(pieces.encode()).items()
+        if form not in ("words", "pieces") or not isinstance(listed, list):
+            raise ValueError("neither words nor pieces")
+        if not set(map(type, listed)) <= {str}:
+            raise ValueError("found something other than texts")
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BundleError(f"the pieces of the vectors are broken ({error})") from None
+    return form, tuple(listed)
 
 
 @lru_cache(maxsize=4)
 def _cutter(pieces: str) -> Callable[[str], list[int]]:
     """Return the function word → piece ids; made when first needed, and shared."""
-    try:
-        (form, listed), *_ = json.loads(pieces).items()
-        index = {piece: i for i, piece in enumerate(listed)}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise BundleError(f"the pieces of the vectors are broken ({error})") from None
+    form, listed = _listed(pieces)
+    index = {piece: i for i, piece in enumerate(listed)}
     if form == "words":
         return lambda word: [index[word]] if word in index else []
     return lru_cache(maxsize=65_536)(lambda word: byte_pairs(word, index))
