@@ -14,6 +14,19 @@ Every message is one line: where, what was found, what to do.
 
 from __future__ import annotations
 
+from typing import Any
+
+_SHOWN = 80  # characters of a strange value in a message
+
+
+def short(value: Any) -> str:
+    """Return what a message shows of a value: its start, on one line."""
+    try:
+        shown = ascii(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits
+        return type(value).__name__
+    return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+
 
 class TidegateError(Exception):
     """Root of everything Tidegate raises on purpose."""

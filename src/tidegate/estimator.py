@@ -6,6 +6,7 @@ goes through a `Learner`, answering through the one `Predictor`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -15,15 +16,17 @@ from tidegate.distillation.student import learner_of  # isort: skip
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset
+from tidegate.data.messages import as_messages
 from tidegate.engine.predictor import Predictor
-from tidegate.errors import DataError
 from tidegate.presets import preset
 from tidegate.training.learner import train_on_all
+from tidegate.training.targets import read_targets, row_weights
 
 _OWN = ("preset", "settings", "random_state", "class_weight")
 
@@ -41,13 +44,14 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         second model is trained; here it is off unless it is asked for
     teacher : "blend", or a pretrained encoder's folder or hub name, to learn from too
     unlabelled : a file of texts without labels, for the teacher to label
-    class_weight : None, or "balanced" for weights inverse to the classes' frequency
+    class_weight : None, "balanced" for weights inverse to the classes' frequency, or a dict of
+        class → weight, in which a class that is not named counts 1
     settings : any further config fields by name
     random_state : seed; None means 0, so that the same data give the same model
 
     Attributes
     ----------
-    classes_ : (C,) the labels; multi-label: column numbers
+    classes_ : (C,) the labels; multi-label: the columns' names or numbers
     bundle_ : the trained model, ready to `save`
     history_ : what happened in each epoch
 
@@ -78,7 +82,7 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_smoothing: float | None = None,
         threshold: str | None = None,
         calibrate: bool | None = None,
-        class_weight: str | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         teacher: str | None = None,
         unlabelled: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -110,51 +114,36 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        sample_weight : (n,) how much each message counts in the loss
+        X : messages: a list, an array (n,), a series, or a data frame of one column
+        y : labels (n,), or for several a message an array (n, L) of 0 and 1, dense or sparse; the
+            columns of a data frame name the labels
+        sample_weight : (n,) how much each message counts in the loss: numbers of 0 or more
 
         Raises
         ------
         DataError (ValueError)
-            X is not one-dimensional text, the lengths differ, or y holds one class only.
+            X is no column of texts; the lengths differ; a label is missing, y is continuous, or
+            holds one class only; a weight is negative or not finite.
         """
         texts = _texts(X)
-        dataset = self._dataset(texts, np.asarray(y))
-        weights = None
-        if sample_weight is not None:
-            weights = np.asarray(sample_weight, np.float32)
-            if weights.shape != (len(texts),):
-                raise DataError(
-                    f"sample_weight: shape {weights.shape} for {len(texts)} texts; give one a text"
-                )
-        learner = learner_of(dataset, self._config(np.ndim(y)), sample_weight=weights)
-        trained = train_on_all(learner)
+        targets = read_targets(y, n_rows=len(texts))
+        by_class = self.class_weight if isinstance(self.class_weight, Mapping) else None
+        weights = row_weights(sample_weight, by_class, targets=targets)
+        dataset = Dataset(
+            texts=tuple(texts),
+            targets=targets.values,
+            labels=targets.labels,
+            kind=targets.kind,
+            rows=tuple(range(1, len(texts) + 1)),
+            source="memory",
+        )
+        config = self._config(targets.values.ndim)
+        trained = train_on_all(learner_of(dataset, config, sample_weight=weights))
+        self.classes_ = targets.classes
         self.bundle_ = trained.bundle
         self.history_ = trained.history
         self.__dict__.pop("_predictor", None)
         return self
-
-    def _dataset(self, texts: list[str], y: npt.NDArray[Any]) -> Dataset:
-        """Return the rows as a dataset, and set `classes_` in scikit-learn's order."""
-        if len(y) != len(texts):
-            raise DataError(f"y: {len(y)} labels for {len(texts)} texts; give one a text")
-        if y.ndim == 2:
-            if not np.isin(y, (0, 1)).all():
-                raise DataError("y: a multi-label array holds 0 and 1 only")
-            self.classes_ = np.arange(y.shape[1])
-            targets = y.astype(np.int64)
-        else:
-            self.classes_, targets = np.unique(y, return_inverse=True)
-            if len(self.classes_) < 2:
-                raise DataError(f"y: found one class only ({y[0] if len(y) else None!r}); give two")
-        binary = y.ndim == 1 and len(self.classes_) == 2
-        return Dataset(
-            texts=tuple(texts),
-            targets=targets.astype(np.int64),
-            labels=tuple(str(label) for label in self.classes_),
-            kind="multilabel" if y.ndim == 2 else "binary" if binary else "multiclass",
-            rows=tuple(range(1, len(texts) + 1)),
-            source="memory",
-        )
 
     def _config(self, label_dimensions: int) -> Config:
         given = {
@@ -162,7 +151,7 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for name, value in self.get_params(deep=False).items()
             if name not in _OWN and value is not None
         }
-        if self.class_weight is not None:
+        if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
             given["class_weights"] = self.class_weight
         seed = self.random_state
         if seed is not None and not isinstance(seed, (int, np.integer)):
@@ -212,13 +201,17 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _texts(X: Any) -> list[str]:
     """Return X as a list of messages, or say what it is instead."""
-    if isinstance(X, str):
-        raise DataError("X: found one text; give a list of texts")
-    if np.ndim(X) != 1:
-        raise DataError(f"X: found {np.ndim(X)} dimensions; give one text a row")
-    texts = list(X)
-    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
-    if wrong is not None:
-        kind = type(texts[wrong]).__name__
-        raise DataError(f"X: row {wrong + 1}: found {kind} {texts[wrong]!r}; a message is text")
-    return [str(text) for text in texts]
+    if isinstance(X, np.ndarray) or (isinstance(X, (list, tuple)) and _are_rows_of_one(X)):
+        array = np.asarray(X, dtype=object)
+        if array.ndim == 2 and array.shape[1] == 1:
+            warnings.warn(
+                "A column-vector X was passed when a 1d array was expected: its one column is read",
+                DataConversionWarning,
+                stacklevel=3,
+            )
+        X = array
+    return [str(text) for text in as_messages(X, name="X")]
+
+
+def _are_rows_of_one(X: Any) -> bool:
+    return bool(X) and all(isinstance(row, (list, tuple)) and len(row) == 1 for row in X)

@@ -132,8 +132,7 @@ def test_a_random_state_object_is_drawn_from(rows: tuple[list[str], list[str]]) 
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ("fire", ["a"], "X: found one text; give a list of texts"),
-        ([["fire"], ["sea"]], ["a", "b"], "X: found 2 dimensions; give one text a row"),
+        ("fire", ["a"], "X: found str 'fire'; give a list of texts"),
         (["fire", None], ["a", "b"], "X: row 2: found NoneType None; a message is text"),
         (["fire", "sea"], ["a"], "y: 1 labels for 2 texts; give one a text"),
         (["fire", "sea"], ["a", "a"], "y: found one class only"),

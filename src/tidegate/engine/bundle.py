@@ -26,7 +26,6 @@ from tidegate.engine.files import (
     limits,
     parse_json,
     read_file,
-    short,
     too_large,
 )
 from tidegate.engine.lstm import GATE_ORDER
@@ -35,7 +34,7 @@ from tidegate.engine.network import table_width, weight_shapes
 from tidegate.engine.ngrams import array_names, check_arrays
 from tidegate.engine.tensors import read_tensors
 from tidegate.engine.vectors import WordVectors, n_pieces
-from tidegate.errors import BundleError
+from tidegate.errors import BundleError, short
 from tidegate.text.vocabulary import PAD, UNK
 from tidegate.version import VERSION
 

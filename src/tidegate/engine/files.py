@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidegate.errors import BundleError, ConfigError
+from tidegate.errors import BundleError, ConfigError, short
 
 LARGEST = "TIDEGATE_MAX_BUNDLE_MB"
 MAX_ENTRIES = 64  # of a bundle's directory
 MAX_CONTAINERS = 50_000  # lists and objects in one JSON text
-_SHOWN = 80  # characters of a strange value in a message
 
 # What git, Hugging Face's client and file managers put beside files. None of it is ever read.
 _BESIDE = frozenset(
@@ -60,15 +59,6 @@ def limits() -> Limits:
         raise ConfigError(f"{LARGEST}: found {short(said)}; give megabytes as a whole number")
     total = int(said) * 1_000_000
     return Limits(total=total, json=total // 24, manifest=total // 48, tables=total * 8)
-
-
-def short(value: Any) -> str:
-    """Return what a message shows of a value: its start, on one line."""
-    try:
-        shown = ascii(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits
-        return type(value).__name__
-    return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
 
 
 def read_file(folder: Path, name: str, *, limit: int) -> bytes:

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, get_args
 
 from tidegate.config import Config, Kind
-from tidegate.engine.files import parse_json, short
+from tidegate.engine.files import parse_json
 from tidegate.engine.lstm import GATE_ORDER
-from tidegate.errors import BundleError, ConfigError
+from tidegate.errors import BundleError, ConfigError, short
 
 FORMAT_VERSION = 1
 MAX_LENGTH = 1_000_000  # tokens read of a message

@@ -28,12 +28,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.config import Kind
+from tidegate.data.messages import as_messages
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
 from tidegate.engine.reader import Reader
 from tidegate.engine.workers import Workers, serve
-from tidegate.errors import ConfigError, DataError
+from tidegate.errors import ConfigError
 from tidegate.evaluation.thresholds import decide
 from tidegate.text.encoder import Encoder
 from tidegate.text.vocabulary import Vocabulary
@@ -153,16 +154,18 @@ class Predictor:
 
         Binary and multi-class rows sum to 1; multi-label columns are independent.
 
+        Parameters
+        ----------
+        texts : a list, an array, a series, a data frame of one column, or another iterable of
+            messages; a single text is a list of one
+
         Raises
         ------
         DataError
-            A message is not text.
+            It is something else, such as a dict or a data frame of several columns, or a message
+            is not text.
         """
-        messages = [texts] if isinstance(texts, str) else list(texts)
-        for number, text in enumerate(messages, 1):
-            if not isinstance(text, str):
-                found = type(text).__name__
-                raise DataError(f"texts: row {number}: found {found} {text!r}; a message is text")
+        messages = [texts] if isinstance(texts, str) else as_messages(texts)
         distinct = list(dict.fromkeys(messages))
         probabilities = to_probabilities(
             self._spread(distinct), kind=self.kind, temperature=self.bundle.temperature

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.engine.files import parse_json, short
+from tidegate.engine.files import parse_json
+from tidegate.errors import short
 
 MAX_HEADER_BYTES = 1_000_000
 MAX_ARRAYS = 1_000
