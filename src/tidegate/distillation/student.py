@@ -109,6 +109,11 @@ class StudentLearner(Learner):
         chosen = self.config.data.score
         return "split" if chosen == "auto" else chosen
 
+    @property
+    def few_rows(self) -> bool:
+        """Never: a teacher for each fold costs too much."""
+        return False
+
     def learn(self, rows: tuple[Indices, Indices]) -> Trained:
         """Train the teacher and the student on the first rows."""
         self.distilled = train_student(

@@ -212,6 +212,7 @@ def by_cross_validation(
     *,
     folds: int = 5,
     learn: Callable[..., Trained] = train,
+    baseline: bool = True,
     on_fold: Callable[[str], None] = lambda line: None,
 ) -> HeldOut:
     """Train once a fold, and answer each row by the model that has not seen it or its repeats.
@@ -222,6 +223,7 @@ def by_cross_validation(
     ----------
     folds : how many
     learn : what trains, called as `train` is
+    baseline : whether TF-IDF and logistic regression answer, too
     on_fold : called with a line after each fold
 
     Raises
@@ -244,7 +246,7 @@ def by_cross_validation(
         others, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
         if not len(held):
             continue  # fewer distinct messages than folds
-        part = by_split(learn(dataset, config, rows=(others, held)))
+        part = by_split(learn(dataset, config, rows=(others, held)), baseline=baseline)
         found.append(part)
         on_fold(f"fold {fold + 1} of {folds}: {len(held)} rows held out, {_share_right(part)}")
     return _joined(dataset, numbers, found)
@@ -271,7 +273,7 @@ def _joined(dataset: Dataset, numbers: Indices, found: Sequence[HeldOut]) -> Hel
         way="cv", folds=len(found), test=dataset,
         learned_rows=round(float(np.mean([part.learned_rows for part in found]))),
         ours=answers([part.ours for part in found]),
-        rivals={n: answers([part.rivals[n] for part in found]) for n in (MAJORITY, BASELINE)},
+        rivals={n: answers([part.rivals[n] for part in found]) for n in found[0].rivals},
         n_tokens=np.concatenate([part.n_tokens for part in found])[place],
         n_unknown=np.concatenate([part.n_unknown for part in found])[place],
         thresholds=tuple(thresholds.tolist()),

@@ -73,7 +73,12 @@ class Learner:
             return chosen
         if self.config.data.split == "random":
             return "split"
-        return "cv" if len(self.dataset) < SMALL_ROWS else "split"
+        return "cv" if self.few_rows else "split"
+
+    @property
+    def few_rows(self) -> bool:
+        """Whether a part of the rows is too few to judge by, so that they are cross-validated."""
+        return len(self.dataset) < SMALL_ROWS
 
     def learn(self, rows: tuple[Indices, Indices]) -> Trained:
         """Train on the first rows, with thresholds and temperature chosen on some of them."""
@@ -119,16 +124,22 @@ def with_config(trained: Trained, config: Config) -> Trained:
 def train_on_all(learner: Learner) -> Trained:
     """Train on every row, without figures: `score=none`.
 
-    Where a threshold rule or a temperature is asked for, a first model that has not seen a tenth of
-    the rows chooses them there, and a second one learns from all rows.
+    Where a threshold rule or a temperature is asked for, first models that have not seen some of
+    the rows choose them there: one that leaves out a tenth, or, where rows are few, those of a
+    cross-validation. The model that is returned then learns from all rows.
     """
     config, dataset = learner.config, learner.dataset
     if config.training.threshold == "half" and not config.training.calibrate:
         return learner.learn_all()
-    share = config.training.validation_share
-    folds = grouped_folds(dataset, (share, 1 - share), seed=config.data.split_seed)
-    first = learner.learn((np.flatnonzero(folds == 1), np.flatnonzero(folds == 0)))
-    held_out = by_split(first, baseline=False)
+    if learner.few_rows:
+        held_out = by_cross_validation(
+            dataset, config, folds=config.data.folds, learn=learner.learn_fold, baseline=False
+        )
+    else:
+        share = config.training.validation_share
+        folds = grouped_folds(dataset, (share, 1 - share), seed=config.data.split_seed)
+        first = learner.learn((np.flatnonzero(folds == 1), np.flatnonzero(folds == 0)))
+        held_out = by_split(first, baseline=False)
     if config.training.calibrate:
         held_out = calibrated(held_out)
     return _decided(learner.learn_all(), held_out)
