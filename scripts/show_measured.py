@@ -110,24 +110,51 @@ def taught(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def with_table(page: Path, name: str, lines: str) -> str:
+def suite(found: dict[str, Any]) -> str:
+    """Return the suite as a Markdown table: a row a data set, then the means."""
+    names = list(found["summary"])
+    titles = {"TF-IDF words and characters + LR": "TF-IDF words + characters"}
+    head = ["data set", "rows", "classes", *(titles.get(n, n).removesuffix(" + LR") for n in names)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name, one in found["sets"].items():
+        values = {n: one["models"][n][one["metric"]] for n in names}
+        cells = [name, f"{one['rows']:,}", str(one["classes"])]
+        cells += [_marked(values[n], max(values.values())) for n in names]
+        lines.append("| " + " | ".join(cells) + " |")
+    means = found["summary"]
+    for title, key, form in (
+        ("mean", "mean", ".3f"), ("mean calibration error", "calibration_error", ".3f"),
+        ("mean seconds to train a fold", "train_s", ".1f"),
+    ):  # fmt: skip
+        shown = [format(means[n][key], form) for n in names]
+        lines.append("| " + " | ".join([title, "", "", *shown]) + " |")
+    return "\n".join(lines)
+
+
+def _marked(value: float, best: float) -> str:
+    return f"**{value:.3f}**" if round(value, 3) == round(best, 3) else f"{value:.3f}"
+
+
+def with_table(page: str, name: str, lines: str) -> str:
     """Return a page's text with lines between the marks of a table's name."""
     start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
-    before, rest = page.read_text(encoding="utf-8").split(start)
+    before, rest = page.split(start)
     _, after = rest.split(end)
     return f"{before}{start}\n{lines}\n{end}{after}"
 
 
 def main() -> int:
     """Write or check the tables and the picture."""
-    engine, teacher = (
+    engine, teacher, sets = (
         json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("engine", "teacher")
+        for name in ("engine", "teacher", "suite")
     )
     readme = ROOT / "README.md"
+    page = with_table(readme.read_text(encoding="utf-8"), "engine", table(engine))
+    why = WHY.read_text(encoding="utf-8")
     wanted = {
-        readme: with_table(readme, "engine", table(engine)),
-        WHY: with_table(WHY, "teacher", taught(teacher)),
+        readme: with_table(page, "suite", suite(sets)),
+        WHY: with_table(why, "teacher", taught(teacher)),
         PICTURE: picture(engine),
     }
     stale = [p for p, new in wanted.items() if not p.exists() or p.read_text("utf-8") != new]
