@@ -164,12 +164,12 @@ def _answer(found: Walk) -> Text:
     text = Text(f"\nprobability of {label!r}: ")
     text.append(f"{p:.3f}", style="bold")
     text.append(f"   the model decides: {decided or 'no label'}\n")
-    text.append(f"as many tokens that say nothing give {found.baseline:.3f}; ", style="dim")
+    text.append(f"as many tokens that say nothing give {found.baseline:.3f}\n", style="dim")
     if found.ngrams is not None:
         through = float(found.ngrams.contributions.sum())
+        lstm = float(found.contributions.sum()) - through
         text.append(
-            f"\nfrom there, the LSTM brings {float(found.contributions.sum()) - through:+.3f}, "
-            f"and words and characters counted beside it {through:+.3f} (column 'n-grams')\n",
+            f"from there, the LSTM brings {lstm:+.3f}, the n-gram branch {through:+.3f}\n",
             style="dim",
         )
     text.append("blue", style=_PLUS)
@@ -187,8 +187,8 @@ def _path(found: Walk, row: int) -> Table:
     """Return a line a token: what it contributed, and the answer up to it."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    names = ["", "token", "contributed", "without it", "read so far", "", "kept", "written"]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    names = ["", "token", "contributed", "without it", "so far", "", "kept", "written"]
     if found.ngrams is not None:
         names.insert(3, "n-grams")
     for name in names:
@@ -273,7 +273,7 @@ def _steps(
     for number, (sentence, lines) in enumerate(zip(STEPS, shown, strict=True), 1):
         parts.append(Text(f"{number}  {sentence}", style="bold"))
         table = Table(
-            box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim",
+            box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim",
             show_header=number == 1,
         )  # fmt: skip
         table.add_column("", min_width=22)
