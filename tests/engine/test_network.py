@@ -1,4 +1,10 @@
-"""The NumPy engine against torch, over random shapes and random company."""
+"""The NumPy engine against torch, over random shapes and random company; and its helpers."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +104,39 @@ def test_a_helper_that_dies_loses_no_message(messages: list[str]) -> None:
     assert helped._mine.workers is not None
     helped._mine.workers._processes[0].kill()
     assert (helped.predict_proba(many) == one).all()
+
+
+def test_a_helper_ends_with_its_parent_though_a_fork_holds_its_pipe() -> None:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("only Linux tells here whether a process lives")
+    code = """
+import os, sys, time
+from tidegate.engine.workers import Workers
+workers = Workers(1, "from tidegate.engine.workers import serve; serve(lambda first: bytes.upper)")
+workers.map([b"a"] * 9, ask=bytes.upper, tell=bytes, heard=bytes)
+pipe = os.dup(workers._processes[0].stdin.fileno())  # a fork closes what it knows of
+if os.fork() == 0:
+    time.sleep(60)
+print(workers._processes[0].pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
+    assert parent.stdout is not None
+    helper = int(parent.stdout.readline())
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 20
+    while _is_alive(helper) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _is_alive(helper)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
 
 
 def test_traces_hold_the_four_equations() -> None:

@@ -149,7 +149,7 @@ def test_threads_may_share_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_call_that_fails_leaves_its_helpers_usable() -> None:
-    code = "from tidegate.engine.workers import serve; serve(bytes.upper)"
+    code = "from tidegate.engine.workers import serve; serve(lambda first: bytes.upper)"
     helpers = Workers(1, code)
 
     def fails(block: bytes) -> bytes:

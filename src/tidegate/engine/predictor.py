@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import tempfile
+import pickle
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -237,27 +236,33 @@ def _blocks(texts: list[str], n_messages: int) -> Iterator[list[str]]:
 
 
 def _start_workers(predictor: Predictor) -> Workers:
-    """Start the processes that help a predictor, with a copy of its bundle."""
-    folder = tempfile.TemporaryDirectory(prefix="tidegate-")
-    path = predictor.bundle.save(Path(folder.name) / "model")
-    code = "from tidegate.engine.predictor import help_out; help_out()"
-    workers = Workers(predictor.threads - 1, code, [str(path)])
+    """Start the processes that help a predictor.
 
+    They are sent its bundle: there is no copy in a file that a killed process would leave, and a
+    bundle that is replaced on disk meanwhile answers nothing. A pickle will do between a process
+    and those it starts; what is read from a file never is one.
+    """
+    code = "from tidegate.engine.predictor import help_out; help_out()"
+    first = pickle.dumps(replace(predictor.bundle, extra_files={}))
+    workers = Workers(predictor.threads - 1, code, first)
     pid = os.getpid()
 
     def close() -> None:
         if os.getpid() == pid:  # a forked process has no say in its parent's helpers
             workers.close()
-            folder.cleanup()
 
     weakref.finalize(predictor, close)
     return workers
 
 
 def help_out() -> None:
-    """Be a helper process: logits for blocks of texts, by the bundle named on the command line."""
-    predictor = Predictor.load(sys.argv[1])
-    serve(lambda block: predictor._block_logits(json.loads(block)).tobytes())
+    """Be a helper process: logits for blocks of texts, by the bundle that is sent first."""
+
+    def begin(first: bytes) -> Callable[[bytes], bytes]:
+        predictor = Predictor(pickle.loads(first))
+        return lambda block: predictor._block_logits(json.loads(block)).tobytes()
+
+    serve(begin)
 
 
 def to_probabilities(

@@ -6,8 +6,13 @@ and the caller itself. Knows nothing of models or messages.
 Why processes: an LSTM in NumPy is many small calls, and Python lets one thread at a time start one.
 Two threads gain a tenth on the default model, two processes are twice as fast.
 
-A helper that dies takes nothing with it: the block it had is worked on here. Helpers end when their
-standard input closes, so none outlives the process that started it, however that one ends.
+What a helper needs at first, such as a model, it is sent as well, so that nothing lies in a file
+that a killed process would leave. A helper that dies takes nothing with it: the block it had is
+worked on here.
+
+Helpers end when their standard input closes or their parent changes, so none outlives the process
+that started it, however that one ends. (Linux' parent-death signal would not do: it comes when the
+starting *thread* ends, and a server's threads end all the time.)
 
 Threads may share helpers: a call takes those that are idle and does without the others. A forked
 process has none: it closes its copies of the pipes at once. The pipes are unbuffered, so that
@@ -18,10 +23,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +39,7 @@ Answer = TypeVar("Answer")
 
 _LENGTH = struct.Struct("<Q")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_WATCH_S = 0.5  # how long a helper may outlive its parent while its standard input stays open
 
 
 _everyone: weakref.WeakSet[Workers] = weakref.WeakSet()
@@ -49,20 +57,20 @@ class Workers:
 
     Parameters
     ----------
-    count : how many to start
+    count : how many to start; where the machine refuses one there are fewer
     code : Python that a helper runs; it calls `serve`
-    arguments : what it finds in `sys.argv[1:]`
+    first : what each helper is sent before any block
 
     Examples
     --------
-    >>> code = "from tidegate.engine.workers import serve; serve(bytes.upper)"
+    >>> code = "from tidegate.engine.workers import serve; serve(lambda first: bytes.upper)"
     >>> helpers = Workers(1, code)
     >>> helpers.map([b"a", b"b"], ask=bytes.upper, tell=lambda block: block, heard=bytes)
     [b'A', b'B']
     >>> helpers.close()
     """
 
-    def __init__(self, count: int, code: str, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, count: int, code: str, first: bytes = b"") -> None:
         root = str(Path(__file__).parent.parent)
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
@@ -71,12 +79,16 @@ class Workers:
             "PYTHONPATH": os.pathsep.join(paths),
         }
         # -P: a json.py in the caller's working directory is none of ours.
-        command = [sys.executable, "-P", "-c", code, *arguments]
+        command = [sys.executable, "-P", "-c", code, str(os.getpid())]
         pipe = subprocess.PIPE
-        self._processes = [
-            subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, env=environment)
-            for _ in range(count)
-        ]
+        self._processes: list[subprocess.Popen[bytes]] = []
+        with _interrupts_blocked(), contextlib.suppress(OSError):
+            for _ in range(count):
+                self._processes.append(
+                    subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, env=environment)
+                )
+        self._first = first
+        self._begun: set[subprocess.Popen[bytes]] = set()
         self._busy: set[subprocess.Popen[bytes]] = set()
         self._choosing = threading.Lock()
         _everyone.add(self)
@@ -110,7 +122,7 @@ class Workers:
         def through(process: subprocess.Popen[bytes]) -> None:
             try:
                 while (number := take()) is not None:
-                    answer = _exchange(process, tell(blocks[number]))
+                    answer = self._exchange(process, tell(blocks[number]))
                     if answer is None:  # it died; the caller will find this block missing
                         process.kill()
                         return
@@ -141,6 +153,21 @@ class Workers:
             found = [p for p in self._processes if p not in self._busy and p.poll() is None]
             self._busy.update(found)
         return found
+
+    def _exchange(self, process: subprocess.Popen[bytes], data: bytes) -> bytes | None:
+        """Return a helper's answer, or None if it is no more."""
+        if process.stdin is None or process.stdout is None:
+            return None
+        try:
+            if process not in self._begun:
+                _send(process.stdin, self._first)
+                self._begun.add(process)
+                if len(self._begun) == len(self._processes):
+                    self._first = b""  # no longer needed, and perhaps big
+            _send(process.stdin, data)
+            return next(_blocks(process.stdout), None)
+        except (OSError, ValueError):  # ValueError: closed here meanwhile
+            return None
 
     def close(self) -> None:
         """Let the helpers end, and wait until they have."""
@@ -173,26 +200,46 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def serve(answer: Callable[[bytes], bytes]) -> None:
-    """Be a helper: answer blocks from standard input until it closes."""
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block the interrupt signal in what is started meanwhile.
+
+    Ctrl-C reaches all processes of a terminal, but the parent alone decides what comes of it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def serve(begin: Callable[[bytes], Callable[[bytes], bytes]]) -> None:
+    """Be a helper: answer blocks from standard input until it closes.
+
+    Parameters
+    ----------
+    begin : takes what is sent first, and returns what answers a block
+    """
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever else prints must not get between the answers
-    try:
-        for block in _blocks(source):
-            _send(target, answer(block))
-    except (BrokenPipeError, KeyboardInterrupt):
-        os._exit(0)
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    blocks = _blocks(source)
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        if (first := next(blocks, None)) is not None:
+            answer = begin(first)
+            for block in blocks:
+                _send(target, answer(block))
+    os._exit(0)  # at once: the parent waits, and there is nothing to put away
 
 
-def _exchange(process: subprocess.Popen[bytes], data: bytes) -> bytes | None:
-    """Return a helper's answer, or None if it is no more."""
-    if process.stdin is None or process.stdout is None:
-        return None
-    try:
-        _send(process.stdin, data)
-        return next(_blocks(process.stdout), None)
-    except (OSError, ValueError):  # ValueError: closed here meanwhile
-        return None
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, even if a fork of that one holds our pipe open."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_S)
+    os._exit(0)
 
 
 def _send(stream: IO[bytes], data: bytes) -> None:
