@@ -1,8 +1,9 @@
 """The command line: arguments → one call → print; nothing else.
 
-Takes `sys.argv`, gives an exit code: 0 done, 1 our fault, 2 yours, 130 interrupted. Data goes to
-standard output, words for people to standard error. A fault is one line; `--debug` shows the
-traceback.
+Takes `sys.argv`, gives an exit code: 0 done, 1 our fault, 2 yours or the machine's, 130
+interrupted, 143 and 129 ended by SIGTERM and SIGHUP. Data goes to standard output, words for people
+to standard error. A fault is one line; `--debug` shows the traceback. Who reads a pipe may leave it
+early: what it wanted, it has, and that is no fault.
 
 Each verb lives in a file of its own and imports what it needs when it runs, so that `predict` never
 loads torch.
@@ -10,15 +11,17 @@ loads torch.
 
 from __future__ import annotations
 
-import os
+import errno
+import re
 import sys
 import warnings
 
 import typer
 
 from tidegate.cli import check, demo, evaluate, export, inspect, memory, predict, train, walk
-from tidegate.cli.printing import say
-from tidegate.errors import ParityError, TidegateError
+from tidegate.cli.printing import say, silence
+from tidegate.cli.signals import Ended, raised_signals
+from tidegate.errors import ConfigError, ParityError, TidegateError
 from tidegate.version import VERSION
 
 app = typer.Typer(
@@ -45,6 +48,13 @@ _USAGE_FAULT: type[Exception] = next(
 )
 
 
+# Who writes a file names it in the fault; these without a name are standard output's.
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+# What begins with a dash and is a text: a number comes next, or a space somewhere, or no letter.
+_DASHED_TEXT = re.compile(r"-(-?[^\w-]|-?\d|[^=]*\s)")
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"tidegate {VERSION}")  # noqa: T201
@@ -69,34 +79,73 @@ def main(arguments: list[str] | None = None) -> int:
     arguments : the words after `tidegate`; by default those of the process
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    words = ["--debug", *(w for w in words if w != "--debug")] if debug else words
+    options = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in options
+    if debug:
+        words = ["--debug", *(w for w in options if w != "--debug"), *words[len(options) :]]
     if not debug:
         warnings.filterwarnings("ignore")
     try:
-        code = app(words, prog_name="tidegate", standalone_mode=False)
+        with raised_signals():
+            code = app(words, prog_name="tidegate", standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
         return int(code or 0)
     except typer.Abort:
         return 130
     except typer.Exit as done:
         return int(done.exit_code)
+    except SystemExit as done:
+        if not isinstance(done.__context__, BrokenPipeError):
+            raise
+        silence()  # click and rich end the program when a reader leaves
+        return 0
     except _USAGE_FAULT as fault:
         message = getattr(fault, "format_message", fault.__str__)()
-        return _fault(message or "nothing to do; see tidegate --help", code=2)
-    except TidegateError as fault:
+        message = message.rstrip(".") or "nothing to do; see tidegate --help"
+        return _fault(message + _hint(options), code=2)
+    except BrokenPipeError:
+        silence()
+        return 0
+    except (TidegateError, OSError) as fault:
         if debug:
             raise
-        return _fault(str(fault), code=1 if isinstance(fault, ParityError) else 2)
-    except BrokenPipeError:
-        # The reader of a pipe left; what it wanted, it has.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        hint = _hint(options) if isinstance(fault, ConfigError) else ""
+        return _fault(_words(fault) + hint, code=1 if isinstance(fault, ParityError) else 2)
     except KeyboardInterrupt:
         return 130
+    except Ended as end:
+        return _fault(f"ended by {end.name}", code=end.code)
     except Exception as fault:
         if debug:
             raise
         return _fault(f"internal fault, {type(fault).__name__}: {fault}; see --debug", code=1)
+
+
+def _words(fault: TidegateError | OSError) -> str:
+    """Return what to say of a fault that a user, or the machine, is the cause of."""
+    if isinstance(fault, TidegateError):
+        return str(fault)
+    if isinstance(fault.filename, str) or fault.errno not in _UNWRITABLE:
+        place = f"{fault.filename}: " if fault.filename else ""
+        return f"{place}{fault.strerror or fault}"
+    silence()  # what else is still to be written to it cannot be, either
+    return f"standard output: {fault.strerror or fault}"
+
+
+def _hint(words: list[str]) -> str:
+    """Return how to give a message that begins with a dash, if one of the words looks like it."""
+    if not any(verb in words[:2] for verb in ("predict", "walk")):
+        return ""
+    text = next((word for word in words if _DASHED_TEXT.match(word)), None)
+    verb = "predict" if "predict" in words[:2] else "walk"
+    return (
+        ""
+        if text is None
+        else (
+            f"; a message that begins with a dash goes after --: tidegate {verb} MODEL -- {text!r}"
+        )
+    )
 
 
 def _fault(message: str, *, code: int) -> int:

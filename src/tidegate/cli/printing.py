@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,23 +13,57 @@ from typing import Annotated, Any, get_origin
 import typer
 
 from tidegate.config import Config, all_settings
+from tidegate.errors import ConfigError
 from tidegate.presets import AUTOMATIC, preset
 
 DataFile = Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet; - for standard input.")]
 ModelPath = Annotated[Path, typer.Argument(help="A bundle: the directory that train wrote.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
+NoClobber = Annotated[
+    bool, typer.Option("--no-clobber", help="Do not replace an output that is there already.")
+]
+
 
 def say(*lines: str) -> None:
-    """Write words for people to standard error."""
-    for line in lines:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+    """Write words for people to standard error; if nobody can read them, the work goes on."""
+    with contextlib.suppress(OSError):
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def tell_people(*lines: str) -> None:
+    """Write words for people to standard output; if nobody can read them, the work goes on."""
+    try:
+        put(*lines)
+    except OSError:
+        silence()
+
+
+def silence() -> None:
+    """Let what is still to be written to standard output go nowhere: its reader left.
+
+    Without it Python fails once more, at its end, over the line that was not written.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def put(*lines: str) -> None:
     """Write data to standard output."""
     for line in lines:
         print(line, flush=True)  # noqa: T201
+
+
+def check_clobber(output: Path, *, there: bool, no_clobber: bool) -> None:
+    """Refuse an output that is there already, or say that it will be replaced."""
+    if not there:
+        return
+    if no_clobber:
+        raise ConfigError(f"{output}: it is there already, and --no-clobber keeps it; name another")
+    say(f"{output}: it is there already, and will be replaced")
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
