@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import random
 import signal
@@ -31,6 +32,7 @@ TEXTS = [
     'my "inbox"\nis on fire',
     "日本 🔥",
     "fire\0",
+    "one\rcarriage return",
 ]
 
 
@@ -98,6 +100,50 @@ def test_multilabel_rows_list_their_labels(tmp_path: Path) -> None:
         ";".join(found) for found in labels
     ]
     assert [tuple(row["predicted_label"]) for row in read(tmp_path / "out.jsonl")] == labels
+
+
+DANGEROUS = ["=1+1", "+1 more", "-5 degrees", "@here", "\tindented", "\rreturned", "＝１", "=5"]
+HARMLESS = ["fire", "", "-5", "+1.5e3", "'=quoted", "a=b", "5-3"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz"])
+def test_no_text_is_a_formula_in_a_spreadsheet(model: Path, tmp_path: Path, suffix: str) -> None:
+    rows = [{"text": text, "=HYPERLINK(1)": "-7"} for text in (*DANGEROUS, *HARMLESS)]
+    source = write(tmp_path / "in.jsonl", rows)
+    predictor, output = Predictor.load(model), tmp_path / f"out.{suffix}"
+    score_file(predictor, open_records(source), output, safe_for_spreadsheets=True)
+    found = read(output)
+    texts = [*("'" + text for text in DANGEROUS), *HARMLESS]
+    assert [row["text"] for row in found] == texts
+    assert {row["'=HYPERLINK(1)"] for row in found} == {"-7"}
+    expected = predictor.predict_proba([*DANGEROUS, *HARMLESS])  # of the messages as they are
+    assert [float(row["probability_1"]) for row in found] == pytest.approx(
+        expected[:, 1].tolist(), abs=5e-7
+    )
+
+
+def test_formulas_are_a_matter_of_csv_alone(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(tmp_path / "in.csv", [{"text": "=1+1"}])
+    words = ["predict", str(model), "--safe-for-spreadsheets"]
+    for name in ("out.jsonl", "out.parquet"):
+        assert main([*words, "-i", str(source), "-o", str(tmp_path / name)]) == 2
+        assert "it is for CSV and TSV alone" in capsys.readouterr().err
+    assert main([*words, "--json", "=1+1"]) == 2
+    assert "--json prints no CSV" in capsys.readouterr().err
+    assert main([*words, "--", "=1+1", "-5"]) == 0
+    shown = [row[0] for row in csv.reader(capsys.readouterr().out.splitlines())]
+    assert shown == ["text", "'=1+1", "-5"]
+
+
+def test_printed_messages_of_several_lines_stay_one_row(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["fire\nnear", "the\rhouse", '"my" inbox, please']
+    assert main(["predict", str(model), *texts]) == 0
+    rows = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert [row[0] for row in rows] == ["text", *texts]
 
 
 BROKEN = 'text,n\nfire,1\nonly one\nhelp,2\n"open"quote,3\nstorm,4\n'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 import time
@@ -11,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.printing import ModelPath, put, say
+from tidegate.cli.printing import ModelPath, NoClobber, check_clobber, put, say
+from tidegate.cli.signals import Ended
 from tidegate.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,7 +22,15 @@ if TYPE_CHECKING:
     from tidegate.engine.predictor import Predictor
     from tidegate.scoring.files import Scored
 
+SafeForSpreadsheets = Annotated[
+    bool,
+    typer.Option(
+        "--safe-for-spreadsheets",
+        help="In CSV and TSV: an apostrophe before a text that would be a formula.",
+    ),
+]
 _SHOWN_FAULTS = 20
+_INTERRUPTED = ("interrupted", 130)
 
 
 def predict(
@@ -45,34 +52,46 @@ def predict(
         typer.Option(help="At a row that cannot be scored: stop, leave it out, or no answer."),
     ] = "fail",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a killed run stopped.")
+        bool, typer.Option("--resume", help="Go on where a run stopped that was ended early.")
     ] = False,
+    no_clobber: NoClobber = False,
+    safe_for_spreadsheets: SafeForSpreadsheets = False,
     threads: Annotated[int, typer.Option(help="Cores used; 0: all, for big files.")] = 0,
 ) -> None:
     """Print the label and the probability of each class, or score a file into another."""
-    from tidegate.engine.predictor import Predictor
-
     if (source is None) != (output is None):
         raise ConfigError("predict: --input and --output belong together; give both")
-    if source is not None and output is not None:
-        from tidegate.engine.workers import cores
+    if source is None or output is None:
+        from tidegate.engine.predictor import Predictor
 
-        if texts:
-            raise ConfigError("predict: found messages and --input; give one of them")
-        predictor = Predictor.load(model, threads=threads or cores())
-        data = predictor.bundle.config.data
-        _score(
-            predictor, source, output, on_error=on_error, resume=resume, prefix=prefix,
-            text=text or data.text,
-        )  # fmt: skip
+        predictor = Predictor.load(model, threads=threads or 1)
+        _print(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets)
         return
-    predictor = Predictor.load(model, threads=threads or 1)
+    if texts:
+        raise ConfigError("predict: found messages and --input; give one of them")
+    try:
+        _score(
+            model, source, output, text=text, threads=threads, no_clobber=no_clobber,
+            on_error=on_error, resume=resume, prefix=prefix,
+            safe_for_spreadsheets=safe_for_spreadsheets,
+        )  # fmt: skip
+    except (KeyboardInterrupt, Ended) as end:
+        how, code = (f"ended by {end.name}", end.code) if isinstance(end, Ended) else _INTERRUPTED
+        say(f"tidegate: predict: {how}; --resume goes on from here")
+        raise typer.Exit(code) from None
+
+
+def _print(
+    predictor: Predictor, texts: list[str] | None, *, as_json: bool, safe_for_spreadsheets: bool
+) -> None:
+    """Print the answers to messages, those of standard input if there are none."""
+    if as_json and safe_for_spreadsheets:
+        raise ConfigError("safe_for_spreadsheets: --json prints no CSV; give one of them")
     if not texts:
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             raise ConfigError("predict: no message; give texts, or one a line on standard input")
         texts = _messages(sys.stdin.buffer.read())
-    for line in _lines(predictor, texts, as_json=as_json):
-        put(line)
+    put(*_lines(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets))
 
 
 def _messages(data: bytes) -> list[str]:
@@ -88,31 +107,34 @@ def _messages(data: bytes) -> list[str]:
 
 
 def _score(
-    predictor: Predictor,
+    model: Path,
     source: str,
     output: Path,
     *,
-    on_error: Literal["fail", "skip", "null"],
-    resume: bool,
-    prefix: str,
-    text: str,
+    text: str | None,
+    threads: int,
+    no_clobber: bool,
+    **choices: Any,
 ) -> None:
+    """Score a file by the choices that `score_file` has, and say what came of it."""
+    from tidegate.data.outputs import check_place
     from tidegate.data.records import open_records
+    from tidegate.engine.predictor import Predictor
+    from tidegate.engine.workers import cores
     from tidegate.scoring.files import score_file
 
+    predictor = Predictor.load(model, threads=threads or cores())
+    data = predictor.bundle.config.data
+    choices["data"] = replace(data, text=text or data.text)
     file = open_records(source)
     say(*file.notes)
+    check_place(output)
+    there = output.is_file() and not file.is_at(output)
+    check_clobber(output, there=there, no_clobber=no_clobber)
     start = time.perf_counter()
-    try:
-        with _progress(file) as on_progress:
-            scored = score_file(
-                predictor, file, output, data=replace(predictor.bundle.config.data, text=text),
-                on_error=on_error, resume=resume, prefix=prefix, on_progress=on_progress,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        say("tidegate: predict: interrupted; --resume goes on from here")
-        raise typer.Exit(130) from None
-    _report(scored, output, seconds=time.perf_counter() - start, on_error=on_error)
+    with _progress(file) as on_progress:
+        scored = score_file(predictor, file, output, on_progress=on_progress, **choices)
+    _report(scored, output, seconds=time.perf_counter() - start, on_error=choices["on_error"])
 
 
 def _report(scored: Scored, output: Path, *, seconds: float, on_error: str) -> None:
@@ -156,7 +178,11 @@ def _progress(file: RecordFile) -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def _lines(predictor: Predictor, texts: list[str], *, as_json: bool) -> list[str]:
+def _lines(
+    predictor: Predictor, texts: list[str], *, as_json: bool, safe_for_spreadsheets: bool
+) -> list[str]:
+    from tidegate.data.outputs import delimited
+
     probabilities = predictor.predict_proba(texts)
     decided = predictor.decide(probabilities)
     if as_json:
@@ -172,13 +198,10 @@ def _lines(predictor: Predictor, texts: list[str], *, as_json: bool) -> list[str
         ]
     columns = ["text", "label", *(f"probability_{label}" for label in predictor.labels)]
     rows = [
-        [text, label if isinstance(label, str) else ";".join(label), *(f"{p:.6f}" for p in row)]
+        [text, label, *row.tolist()]
         for text, label, row in zip(texts, decided, probabilities, strict=True)
     ]
-    return [_csv_line(row) for row in [columns, *rows]]
-
-
-def _csv_line(values: list[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(values)
-    return buffer.getvalue()
+    return [
+        delimited([row], safe_for_spreadsheets=safe_for_spreadsheets).removesuffix("\n")
+        for row in [columns, *rows]
+    ]

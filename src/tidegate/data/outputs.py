@@ -11,19 +11,25 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from tidegate.data.records import RecordFile, format_of
-from tidegate.errors import DataError, MissingExtraError
+from tidegate.errors import ConfigError, DataError, MissingExtraError
 
 Row = Mapping[str, Any]
 ColumnKind = Literal["text", "number", "names"]
+
+JOINED = ".joined."  # what the name of a whole file begins with until it takes its place
+# What a spreadsheet may take for the beginning of a formula (OWASP, "CSV injection").
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +40,28 @@ class RowFormat:
     ----------
     source : the file whose columns come first, with their types if it is Parquet
     added : the columns added, and what they hold: text, numbers, or lists of names
+    safe_for_spreadsheets : in CSV and TSV, put an apostrophe before what would be a formula
+
+    Raises
+    ------
+    ConfigError
+        `safe_for_spreadsheets` of a format that is no spreadsheet's.
+    MissingExtraError
+        Parquet without pyarrow installed.
     """
 
     path: Path
     source: RecordFile
     added: Mapping[str, ColumnKind]
+    safe_for_spreadsheets: bool = False
 
     def __post_init__(self) -> None:
         if self.kind == "parquet":
             _arrow(self.path)
+        if self.safe_for_spreadsheets and self.kind not in ("csv", "tsv"):
+            raise ConfigError(
+                f"safe_for_spreadsheets: {self.path} is {self.kind}; it is for CSV and TSV alone"
+            )
 
     @property
     def kind(self) -> str:
@@ -75,13 +94,11 @@ class RowFormat:
         return "".join(json.dumps(dict(row), default=str) + "\n" for row in rows)
 
     def _delimited(self, rows: Iterable[Row]) -> str:
-        stream = io.StringIO()
-        self._writer(stream).writerows([_cell(row.get(c)) for c in self.columns] for row in rows)
-        return stream.getvalue()
-
-    def _writer(self, stream: io.StringIO) -> Any:
-        mark = "\t" if self.kind == "tsv" else ","
-        return csv.writer(stream, delimiter=mark, lineterminator="\n")
+        return delimited(
+            ([row.get(c) for c in self.columns] for row in rows),
+            mark="\t" if self.kind == "tsv" else ",",
+            safe_for_spreadsheets=self.safe_for_spreadsheets,
+        )
 
     def _parquet(self, rows: Sequence[Row]) -> bytes:
         arrow, parquet = _arrow(self.path)
@@ -110,19 +127,30 @@ class RowFormat:
         return arrow.schema([*fields, *((name, kinds[k]) for name, k in self.added.items())])
 
     def join(self, parts: Iterable[Path], *, folder: Path) -> None:
-        """Write the whole file from its parts, in a folder beside its place, then renamed."""
+        """Write the whole file from its parts, in a folder beside its place, then renamed.
+
+        Raises
+        ------
+        DataError
+            A part is not as it was written.
+        """
         with beside(self.path, folder=folder) as target:
             if self.kind == "parquet":
                 arrow, parquet = _arrow(self.path)
                 with parquet.ParquetWriter(target, self._schema(arrow)) as writer:
                     for part in parts:
-                        with parquet.ParquetFile(part) as source_part:
-                            writer.write_table(source_part.read(use_threads=False))
+                        try:
+                            with parquet.ParquetFile(part) as source_part:
+                                table = source_part.read(use_threads=False)
+                        except arrow.ArrowException as fault:
+                            first = str(fault).splitlines()[0]
+                            raise DataError(
+                                f"{part}: broken ({first}); score again without resuming"
+                            ) from None
+                        writer.write_table(table)
                 return
             if self.kind != "jsonl":
-                stream = io.StringIO()
-                self._writer(stream).writerow(self.columns)
-                target.write(self._zipped(stream.getvalue().encode("utf-8")))
+                target.write(self._zipped(self._delimited([{c: c for c in self.columns}]).encode()))
             for part in parts:
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, target, 1 << 20)
@@ -131,7 +159,9 @@ class RowFormat:
 @contextmanager
 def beside(path: Path, *, folder: Path | None = None) -> Iterator[IO[bytes]]:
     """Give a file to write, in a folder near, that takes the place of `path` when all went well."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder or path.parent)
+    # The name is cut, so that a long one has room for what makes it unique.
+    prefix = f".{path.name[:40]}." if folder is None else JOINED
+    handle, name = tempfile.mkstemp(prefix=prefix, dir=folder or path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -141,8 +171,30 @@ def beside(path: Path, *, folder: Path | None = None) -> Iterator[IO[bytes]]:
         os.umask(mask)
         Path(name).chmod(0o666 & ~mask)
         Path(name).replace(path)
+    except OSError as fault:
+        if fault.filename is None:  # of a write the system does not say to which file
+            raise OSError(fault.errno, said(fault), str(path)) from fault
+        raise
     finally:
-        Path(name).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def placed(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write that takes the place of `path` whole or not at all.
+
+    Raises
+    ------
+    DataError
+        It cannot be written there: no room, no permission, something in the way.
+    """
+    check_place(path)
+    try:
+        with beside(path) as stream:
+            yield stream
+    except OSError as fault:
+        raise DataError(f"{path}: {said(fault)}; nothing was written there") from fault
 
 
 def write_text(path: Path, text: str) -> None:
@@ -153,19 +205,66 @@ def write_text(path: Path, text: str) -> None:
     DataError
         It cannot be written there.
     """
-    check_place(path)
-    with beside(path) as stream:
+    with placed(path) as stream:
         stream.write(text.encode("utf-8", "replace"))
 
 
 def check_place(path: Path) -> None:
     """Raise a `DataError` unless a file can be written there."""
-    if path.is_dir():
-        raise DataError(f"{path}: a folder is in the way; name a file")
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: there is no folder {path.parent}; make it first")
+    try:
+        if path.is_dir():
+            raise DataError(f"{path}: a folder is in the way; name a file")
+        if not path.parent.is_dir():
+            raise DataError(f"{path}: there is no folder {path.parent}; make it first")
+        path.exists()
+    except OSError as fault:  # a name too long, a path through a file, a folder not to be entered
+        raise DataError(f"{path}: {said(fault)}; name another place") from None
     if not os.access(path.parent, os.W_OK):
         raise DataError(f"{path}: the folder {path.parent} cannot be written to; name another")
+
+
+def said(fault: OSError) -> str:
+    """Return what the system says of a fault, without its number.
+
+    Examples
+    --------
+    >>> said(OSError(28, "No space left on device"))
+    'No space left on device'
+    """
+    return fault.strerror or str(fault)
+
+
+def delimited(
+    rows: Iterable[Iterable[Any]], *, mark: str = ",", safe_for_spreadsheets: bool = False
+) -> str:
+    """Return rows as CSV or TSV, each cell quoted where it needs to be.
+
+    Examples
+    --------
+    >>> print(delimited([["a, b", 0.5], ["=1+1", None]], safe_for_spreadsheets=True), end="")
+    "a, b",0.500000
+    '=1+1,
+    """
+    lines = _Lines()
+    guard = _harmless if safe_for_spreadsheets else _cell
+    # A writer quotes what it ends lines with: this one a lone carriage return as well, which ends
+    # a line for whoever reads the file.
+    csv.writer(lines, delimiter=mark, lineterminator="\r\n").writerows(map(guard, r) for r in rows)
+    return "".join(lines)
+
+
+class _Lines(list[str]):
+    """Lines as a csv writer gives them, ended as ours are."""
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix("\r\n") + "\n")
+
+
+def _harmless(value: Any) -> str:
+    """Return a cell that no spreadsheet takes for a formula: text is marked as text, see OWASP."""
+    cell = _cell(value)
+    is_text = isinstance(value, (str, list, tuple)) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_text and cell.startswith(_FORMULA) else cell
 
 
 def _cell(value: Any) -> str:

@@ -15,15 +15,15 @@ import gzip
 import hashlib
 import io
 import json
-import shutil
+import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
+from tidegate.data.spool import spool
 from tidegate.errors import DataError, MissingExtraError
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
@@ -90,6 +90,17 @@ class RecordFile:
             return _json_records(self)
         return _delimited_records(self)
 
+    def is_at(self, path: Path) -> bool:
+        """Return whether a path leads to this very file, by whatever name or link."""
+        if not path.exists():
+            return False
+        if self._spooled is None:
+            return path.samefile(self._path)
+        try:  # standard input may have been that file
+            return os.path.samestat(os.fstat(sys.stdin.fileno()), path.stat())
+        except (AttributeError, OSError):
+            return False
+
     def sha256(self) -> str:
         """Return the SHA-256 of the file's bytes."""
         with self._path.open("rb") as stream:
@@ -143,8 +154,9 @@ def open_records(source: str | Path, *, format: Format | None = None) -> RecordF
     """
     name, spooled = str(source), None
     if name == "-":
-        name, spooled = "standard input", _spool_stdin()
-        path = Path(spooled.name)
+        name = "standard input"
+        spooled = spool(sys.stdin.buffer if sys.stdin is not None else None, name=name)
+        path = spooled.path
     else:
         path = Path(source)
         if not path.exists():
@@ -164,14 +176,6 @@ def open_records(source: str | Path, *, format: Format | None = None) -> RecordF
         name=name, columns=columns, notes=notes, format=kind,
         _path=path, _encoding=encoding, _spooled=spooled,
     )  # fmt: skip
-
-
-def _spool_stdin() -> Any:
-    """Copy standard input to a temporary file, so that it can be checked and read again."""
-    spooled = tempfile.NamedTemporaryFile(prefix="tidegate-", suffix=".stdin")  # noqa: SIM115
-    shutil.copyfileobj(sys.stdin.buffer, spooled)
-    spooled.flush()
-    return spooled
 
 
 def format_of(name: str, path: Path) -> Format:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from tidegate.data.outputs import beside, check_place
+from tidegate.data.outputs import check_place, placed
 from tidegate.engine.batches import pad
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
@@ -73,7 +73,7 @@ def export_onnx(bundle: Bundle, path: str | Path, *, int8: bool = False) -> Expo
         raise ParityError(
             f"{target}: ONNX Runtime differs from the engine by {difference:.1e}; not written"
         )
-    with beside(target) as stream:
+    with placed(target) as stream:
         stream.write(data)
     return Exported(
         path=target, largest_difference=difference, labels_changed=changed, n_messages=n

@@ -4,20 +4,17 @@ Takes a `Predictor`, a `RecordFile` and a place; gives `Scored`. Memory is bound
 scored and written in parts. Knows nothing of terminals: who wants to show progress passes
 `on_progress`.
 
-Parts are kept in a folder beside the output until all are there and become the output at once. A
-run that is killed leaves the parts it finished, and a later one with `resume` goes on after them:
+Finished parts are kept (see `parts`) until all are there and become the output at once. A run that
+is killed, or that the machine fails, leaves them, and a later one with `resume` goes on after them:
 only if the input's bytes, the model and the choices are still the same.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -26,24 +23,18 @@ from typing import Any, Literal
 
 from tidegate.config import DataConfig
 from tidegate.data.dataset import message_of
-from tidegate.data.outputs import ColumnKind, Row, RowFormat, beside, check_place
+from tidegate.data.outputs import ColumnKind, Row, RowFormat, check_place, said
 from tidegate.data.records import Record, RecordFile
 from tidegate.engine.predictor import Predictor, Probabilities
 from tidegate.errors import DataError
+from tidegate.scoring.parts import Fault, Parts, open_parts
 from tidegate.version import VERSION
+
+__all__ = ["Fault", "OnError", "Scored", "score_file"]
 
 OnError = Literal["fail", "skip", "null"]
 
 PART_ROWS = 8192
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """A row that could not be scored: its number, its line, and why."""
-
-    row: int
-    line: int
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +62,7 @@ def score_file(
     on_error: OnError = "fail",
     resume: bool = False,
     prefix: str = "",
+    safe_for_spreadsheets: bool = False,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Scored:
     """Score every row of a file into another, all of its columns kept.
@@ -82,54 +74,108 @@ def score_file(
     output : the file to write; its name tells the format
     data : which columns hold the message; by default those the model was trained on
     on_error : stop at a row that cannot be scored, leave it out, or keep it without an answer
-    resume : go on after the parts that a killed run left
+    resume : go on after the parts that a run left which did not come to its end
+    safe_for_spreadsheets : in CSV and TSV, put an apostrophe before a text that a spreadsheet would
+        take for a formula
     on_progress : called with the number of rows done
 
     Raises
     ------
+    ConfigError
+        `safe_for_spreadsheets` of a format that is no spreadsheet's.
     DataError
-        A column that is missing or in the way, a row that cannot be scored, or parts of another
-        job; nothing of the output is left then.
+        The output is the input; a column that is missing or in the way, a row that cannot be
+        scored, or parts of another job: nothing of the output is left then. A full disk, or
+        anything else that the machine refuses: the finished parts stay, for `resume`.
     """
     data = data or predictor.bundle.config.data
     for column in (*data.extra, data.text):
         source.require(column)
     target = Path(output)
     check_place(target)
-    form = RowFormat(path=target, source=source, added=_added(predictor, prefix))
+    if source.is_at(target):
+        raise DataError(f"{output}: it is the input, which stays as it is; name another output")
+    form = RowFormat(
+        path=target, source=source, added=_added(predictor, prefix),
+        safe_for_spreadsheets=safe_for_spreadsheets,
+    )  # fmt: skip
     for column in form.added:
         if column in source.columns:
             raise DataError(
                 f"{source.name}: it has a column {column!r} already; choose a prefix for the new"
             )
-    folder = target.with_name(f".{target.name}.parts")
-    job = {
-        "input_sha256": source.sha256(),
+    ask = partial(_ask, form=form, data=data, on_error=on_error)
+    run = _Run(predictor=predictor, form=form, ask=ask, on_progress=on_progress)
+    try:
+        job = _job(predictor, form, data=data, on_error=on_error)
+        with open_parts(target, job, resume=resume) as parts:
+            run.score(parts)
+            faults = tuple(parts.faults())
+            form.join(parts.paths, folder=parts.folder)
+    except OSError as fault:
+        raise DataError(run.refused(fault)) from fault
+    return Scored(rows=run.rows, resumed=run.resumed, faults=faults)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One run over the rows, and how far it has come."""
+
+    predictor: Predictor
+    form: RowFormat
+    ask: Callable[[list[Record]], _Asked]
+    on_progress: Callable[[int], None]
+    resumed: int = 0
+    rows: int = 0  # those of finished parts
+
+    def score(self, parts: Parts) -> None:
+        """Score the rows after the parts there are, and add theirs."""
+        records = _named(self.form.source)
+        self.resumed = self.rows = sum(1 for _ in islice(records, len(parts) * PART_ROWS))
+        self.on_progress(self.rows)
+        blocks = iter(lambda: list(islice(records, PART_ROWS)), [])
+        with closing(_answered(self.predictor, map(self.ask, blocks))) as answered:
+            for asked, probabilities in answered:
+                rows = _rows(asked, self.form, self.predictor, probabilities)
+                parts.add(self.form.part(rows), asked.faults)
+                self.rows += len(asked.block)
+                self.on_progress(self.rows)
+
+    def refused(self, fault: OSError) -> str:
+        """Return what to say when the machine refuses to read, write or make room."""
+        place: object = self.form.path
+        if fault.filename == self.form.source.name:
+            place = fault.filename
+        if not self.rows:
+            return f"{place}: {said(fault)}; nothing was written"
+        return (
+            f"{place}: {said(fault)}; the first {self.rows:,} rows are scored and kept: mend it, "
+            "and --resume goes on after them"
+        )
+
+
+def _job(
+    predictor: Predictor, form: RowFormat, *, data: DataConfig, on_error: OnError
+) -> dict[str, Any]:
+    """Return all that the output's bytes follow from."""
+    return {
+        "input_sha256": form.source.sha256(),
         "model_sha256": predictor.bundle.fingerprint(),
         "tidegate_version": VERSION,
         "columns": [*data.extra, data.text],
         "added": list(form.added),
         "on_error": on_error,
+        "safe_for_spreadsheets": form.safe_for_spreadsheets,
         "part_rows": PART_ROWS,
     }
-    with _journal(folder, job, resume=resume, name=target.name) as done:
-        records = iter(source)
-        n_done = sum(1 for _ in islice(records, len(done) * PART_ROWS))
-        on_progress(n_done)
-        rows, number = n_done, len(done)
-        blocks = iter(lambda: list(islice(records, PART_ROWS)), [])
-        ask = partial(_ask, form=form, data=data, on_error=on_error)
-        for asked, probabilities in _answered(predictor, map(ask, blocks)):
-            labels = predictor.decide(probabilities)
-            answered = _rows(asked, form, zip(labels, probabilities.tolist(), strict=True))
-            _write_part(folder, number, form.part(answered), asked.faults)
-            number += 1
-            rows += len(asked.block)
-            on_progress(rows)
-        parts = [_part(folder, k) for k in range(number)]
-        found = [fault for k in range(number) for fault in _faults(folder, k)]
-        form.join(parts, folder=folder)
-    return Scored(rows=rows, resumed=n_done, faults=tuple(found))
+
+
+def _named(source: RecordFile) -> Iterator[Record]:
+    """Yield a file's records; if the system fails to read it, the fault names the file."""
+    try:
+        yield from source
+    except OSError as fault:
+        raise OSError(fault.errno, said(fault), source.name) from fault
 
 
 def _added(predictor: Predictor, prefix: str) -> dict[str, ColumnKind]:
@@ -168,7 +214,7 @@ def _ask(block: list[Record], *, form: RowFormat, data: DataConfig, on_error: On
 
 def _answered(
     predictor: Predictor, parts: Iterator[_Asked]
-) -> Iterator[tuple[_Asked, Probabilities]]:
+) -> Generator[tuple[_Asked, Probabilities]]:
     """Yield each part with its probabilities.
 
     With helpers a part is scored while the one after it is read and the one before it written.
@@ -181,7 +227,8 @@ def _answered(
         for asked in parts:
             yield asked, score(asked)
         return
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         waiting: deque[tuple[_Asked, Future[Probabilities]]] = deque()
         for asked in parts:
             waiting.append((asked, pool.submit(score, asked)))
@@ -190,10 +237,16 @@ def _answered(
                 yield before, found.result()
         for before, found in waiting:
             yield before, found.result()
+    finally:  # whoever ends the run early waits for no part that is not begun
+        pool.shutdown(cancel_futures=True)
 
 
-def _rows(asked: _Asked, form: RowFormat, answers: Iterator[tuple[Any, list[float]]]) -> list[Row]:
+def _rows(
+    asked: _Asked, form: RowFormat, predictor: Predictor, probabilities: Probabilities
+) -> list[Row]:
     """Return the rows to write: their own columns, then the answers."""
+    labels: Iterable[Any] = predictor.decide(probabilities)
+    answers = zip(labels, probabilities.tolist(), strict=True)
     rows: list[Row] = []
     for record, text in zip(asked.block, asked.texts, strict=True):
         if text is not None:
@@ -237,91 +290,3 @@ def _harmless(record: Record, form: RowFormat) -> dict[str, Any]:
         for name, value in record.values.items()
         if name in form.source.columns
     }
-
-
-@contextmanager
-def _journal(folder: Path, job: dict[str, Any], *, resume: bool, name: str) -> Iterator[list[Path]]:
-    """Give the parts that are done already, in a folder that goes when the work is done.
-
-    An interrupt leaves the folder, so that the work can go on; a fault of the input does not.
-    """
-    place = folder / "job.json"
-    folder.mkdir(exist_ok=True)
-    with _locked(folder / "lock", name):
-        if not resume:
-            _clear(folder)
-        if place.exists():
-            _check_same(json.loads(place.read_bytes()), job, folder)
-        else:
-            with beside(place) as stream:
-                stream.write(json.dumps(job, indent=1).encode())
-        done: list[Path] = []
-        while _part(folder, len(done)).exists():
-            done.append(_part(folder, len(done)))
-        try:
-            yield done
-        except Exception:
-            _remove(folder)
-            raise
-        _remove(folder)
-
-
-def _clear(folder: Path) -> None:
-    """Remove all but the lock, the job last: a kill leaves no part whose job is not known."""
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == "job.json"):
-        if path.name != "lock":
-            path.unlink()
-
-
-def _remove(folder: Path) -> None:
-    _clear(folder)
-    # Once the lock goes another run may begin here: what it has is left to it.
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    """Hold a file that two runs into one output cannot hold together, where the system has such."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.path.samestat(os.fstat(stream.fileno()), path.stat())
-        except OSError:
-            held = False
-        if not held:  # or held, but removed by the run that held it before
-            raise DataError(f"{name}: another run is writing it; wait for it to end")
-        yield
-
-
-def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    changed = [key for key in now if before.get(key) != now[key]]
-    if changed:
-        raise DataError(
-            f"{folder}: its parts are of another job ({', '.join(changed)} changed); "
-            "score again without resuming"
-        )
-
-
-def _part(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:06d}"
-
-
-def _write_part(folder: Path, number: int, data: bytes, faults: list[Fault]) -> None:
-    """Write a part and its faults. The part comes last: where it is, the faults are whole."""
-    found = [[fault.row, fault.line, fault.why] for fault in faults]
-    for path, content in (
-        (folder / f"faults-{number:06d}.json", json.dumps(found).encode()),
-        (_part(folder, number), data),
-    ):
-        with beside(path) as stream:
-            stream.write(content)
-
-
-def _faults(folder: Path, number: int) -> list[Fault]:
-    found = json.loads((folder / f"faults-{number:06d}.json").read_bytes())
-    return [Fault(row=row, line=line, why=why) for row, line, why in found]
