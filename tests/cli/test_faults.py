@@ -136,6 +136,36 @@ def test_a_model_in_the_way_of_training_is_found_before_training(
     assert (tmp_path / "model" / "notes.txt").read_text() == "mine"
 
 
+def test_a_bundle_that_is_there_is_told_or_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "d.csv").write_text(GOOD)
+    model = tiny_bundle().save(tmp_path / "model")
+    before = (model / "manifest.json").read_bytes()
+    words = ["train", str(tmp_path / "d.csv"), "-o", str(model), "--epochs", "1", "--vectors"]
+    words += ["none", "--score", "none"]
+    assert main([*words, "--no-clobber"]) == 2
+    out, err = capsys.readouterr()
+    assert err == (
+        f"tidegate: {model}: it is there already, and --no-clobber keeps it; name another\n"
+    )
+    assert not out
+    assert (model / "manifest.json").read_bytes() == before
+    assert main(words) == 0
+    assert f"{model}: it is there already, and will be replaced\n" in capsys.readouterr().err
+    assert (model / "manifest.json").read_bytes() != before
+
+
+def test_train_private_leaves_the_messages_out(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text(GOOD)
+    words = ["train", str(tmp_path / "d.csv"), "--epochs", "1", "--vectors", "none", "-o"]
+    assert main([*words, str(tmp_path / "shown")]) == 0
+    assert main([*words, str(tmp_path / "hidden"), "--private"]) == 0
+    assert "message number" in (tmp_path / "shown" / "report.html").read_text()
+    for path in (tmp_path / "hidden").iterdir():
+        assert b"message number" not in path.read_bytes(), path.name
+
+
 @pytest.mark.parametrize("output", [".", "..", "no/.."])
 def test_a_folder_without_a_name_is_refused_as_any_other(
     tmp_path: Path,

@@ -1,5 +1,6 @@
 """The report, the model card, and cross-validation: figures from rows no model has seen."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -41,6 +42,20 @@ def test_messages_never_reach_the_page_unescaped(any_scored: Scored) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "<b>model" not in page
+
+
+def test_a_private_bundle_shows_no_message(any_scored: Scored) -> None:
+    texts = [text for text in any_scored.test.texts if len(text) > 12]
+    assert len(texts) > 20
+    shown = with_report(any_scored, title="model").extra_files
+    page = html.unescape(shown["report.html"].decode())
+    assert any(text in page for text in texts)
+    assert "tidegate train --private leaves them out" in re.sub("<[^>]+>", "", page)
+    hidden = with_report(any_scored, title="model", private=True).extra_files
+    for name, content in hidden.items():
+        assert not any(text in html.unescape(content.decode()) for text in texts), name
+    assert "No message of the data stands in this page" in hidden["report.html"].decode()
+    assert hidden["report.json"] == shown["report.json"]
 
 
 def test_the_page_is_alone_and_small(any_scored: Scored) -> None:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.printing import AsJson, DataFile, config_of, put, say, with_settings
+from tidegate.cli.printing import (
+    AsJson,
+    DataFile,
+    NoClobber,
+    check_clobber,
+    config_of,
+    put,
+    say,
+    tell_people,
+    with_settings,
+)
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,10 +46,16 @@ def train(
     cv: Annotated[
         int, typer.Option(help="Score by cross-validation in so many folds: --score cv --folds N.")
     ] = 0,
+    no_clobber: NoClobber = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Show no message of the data in the report.")
+    ] = False,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
+    from tidegate.engine.bundle import is_bundle
+
     if cv:
         settings |= {"score": "cv", "folds": cv}
     config = config_of(preset, settings)
@@ -48,7 +64,11 @@ def train(
             raise ConfigError("resume: only work with a teacher is kept; give --teacher too")
         if config.distillation.unlabelled:
             raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
-    bundle = train_and_report(data, output, config, as_json=as_json, resume=resume)
+    output = named(output)
+    check_clobber(output, there=is_bundle(output), no_clobber=no_clobber)
+    bundle = train_and_report(
+        data, output, config, as_json=as_json, resume=resume, private=private
+    )  # fmt: skip
     if as_json:
         put(json.dumps(bundle.manifest(), indent=1))
 
@@ -60,8 +80,9 @@ def train_and_report(
     *,
     as_json: bool = False,
     resume: bool = False,
+    private: bool = False,
 ) -> Bundle:
-    """Train, score, and write a bundle with its report."""
+    """Train, score, and write a bundle with its report, if it is private without any message."""
     from tidegate.data.dataset import read_dataset
     from tidegate.engine.bundle import check_target
 
@@ -73,14 +94,14 @@ def train_and_report(
     from tidegate.training.learner import train_and_score, train_on_all
 
     work = output.with_name(f".{output.name}.teacher")
-    tell = say if as_json else put
+    tell = say if as_json else tell_people
     learner = _learner(dataset, config, tell=tell, work=work, resume=resume)
     if learner.way == "none":
         bundle = unscored(train_on_all(learner).bundle, title=output.name)
     else:
         scored = train_and_score(learner, on_fold=say, on_stage=say)
         tell("", *scored.lines())
-        bundle = with_report(scored, title=output.name)
+        bundle = with_report(scored, title=output.name, private=private)
     saved = bundle.save(output)
     if config.distillation.teacher != "none":
         shutil.rmtree(work, ignore_errors=True)

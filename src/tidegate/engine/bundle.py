@@ -121,25 +121,19 @@ class Bundle:
         Raises
         ------
         BundleError
-            Something else than a bundle is in the way, or the bundle could not be loaded again.
+            Something else than a bundle is in the way, the bundle could not be loaded again, or it
+            cannot be written there.
         """
         target = Path(path)
         check_target(target)
         files = self._files()
         place = str(target / LAYOUT.manifest)
         read_manifest(files[LAYOUT.manifest], place=place, known_files=LAYOUT.listed)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
-            beside.chmod(0o755)
-            for name, data in files.items():
-                with (beside / name).open("wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            _replace(beside, target)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            _write(target, files)
+        except OSError as error:
+            where = error.filename or target
+            raise BundleError(f"{where}: {error.strerror}; nothing was written") from error
         return target
 
     def _files(self) -> dict[str, bytes]:
@@ -257,12 +251,19 @@ class Bundle:
 
 
 def check_target(path: str | Path) -> None:
-    """Raise a `BundleError` if something that is no bundle is in the way of one."""
+    """Raise a `BundleError` if a bundle cannot be written there, as far as can be told before."""
     target = Path(path)
-    if not target.exists() or is_bundle(target):
-        return
-    if not target.is_dir() or any(target.iterdir()):
-        raise BundleError(f"{target}: found something that is no bundle; name another path")
+    try:
+        free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+        if not free and not is_bundle(target):
+            raise BundleError(f"{target}: found something that is no bundle; name another path")
+        above = next(folder for folder in target.absolute().parents if folder.exists())
+        if not above.is_dir():
+            raise BundleError(f"{target}: {above} is a file, not a folder; name another path")
+        if not os.access(above, os.W_OK):
+            raise BundleError(f"{target}: {above} cannot be written to; name another path")
+    except OSError as error:
+        raise BundleError(f"{target}: {error.strerror}; name another path") from None
 
 
 def is_bundle(path: str | Path) -> bool:
@@ -330,12 +331,33 @@ def _pieces(folder: Path, data: bytes) -> str:
         raise BundleError(f"{folder}: {LAYOUT.pieces} is no UTF-8 text; train anew") from None
 
 
+def _write(target: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a directory beside the target, which it then takes the place of."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
+    try:
+        beside.chmod(0o755)
+        for name, data in files.items():
+            with (beside / name).open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        _replace(beside, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
 def _replace(beside: Path, target: Path) -> None:
     """Put `beside` in the place of `target`; what was there is removed only afterwards."""
     if not target.exists():
         beside.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
     target.rename(old / "old")
-    beside.rename(target)
+    try:
+        beside.rename(target)
+    except BaseException:  # an interrupt, too
+        (old / "old").rename(target)
+        old.rmdir()
+        raise
     shutil.rmtree(old, ignore_errors=True)

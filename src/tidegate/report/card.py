@@ -16,13 +16,21 @@ from tidegate.report.page import report_page, verdict
 from tidegate.training.score import Scored
 
 
-def with_report(scored: Scored, *, title: str) -> Bundle:
-    """Return the bundle with its card and report; the same model gives the same bytes."""
+def with_report(scored: Scored, *, title: str, private: bool = False) -> Bundle:
+    """Return the bundle with its card and report; the same model gives the same bytes.
+
+    Parameters
+    ----------
+    title : what the model is called
+    private : leave the messages out that report.html shows otherwise, the most instructive ones of
+        those held out; card and report.json never hold any
+    """
     data = json.dumps(scored.to_dict(), indent=1, allow_nan=False) + "\n"
+    page = report_page(scored, title=title, private=private)
     files = {
         "README.md": model_card(scored, title=title).encode(),
         "report.json": data.encode(),
-        "report.html": report_page(scored, title=title).encode("utf-8", "backslashreplace"),
+        "report.html": page.encode("utf-8", "backslashreplace"),
     }
     return replace(scored.bundle, extra_files={**scored.bundle.extra_files, **files})
 

@@ -28,10 +28,19 @@ _NAMES = {
     "micro_f1": "F1 over all decisions",
 }  # fmt: skip
 _SHOWN_ROWS = 20
+_PUBLIC = (
+    "Messages of the data stand in this page, under “The hardest mistakes” and, where there are "
+    "any, “Labels to look at again”: pass it on as you would pass on them. "
+    "<code>tidegate train --private</code> leaves them out."
+)
+_PRIVATE = (
+    "No message of the data stands in this page (<code>--private</code>): find those named below "
+    "by their row."
+)
 
 
-def report_page(scored: Scored, *, title: str) -> str:
-    """Return the report as one HTML document."""
+def report_page(scored: Scored, *, title: str, private: bool = False) -> str:
+    """Return the report as one HTML document, if it is private without any message."""
     report = scored.report
     body = [
         f"<h1>{escape(title)}</h1>",
@@ -40,6 +49,7 @@ def report_page(scored: Scored, *, title: str) -> str:
         f"{report.replicates:,} bootstrap resamples</p>",
         f"<p>{escape(scored.protocol())}</p>",
         f'<p class="verdict">{verdict(scored)}</p>',
+        f'<p class="soft">{_PRIVATE if private else _PUBLIC}</p>',
         "<h2>Scores on the same messages</h2>",
         _scores(scored),
         *_costs(scored),
@@ -52,8 +62,8 @@ def report_page(scored: Scored, *, title: str) -> str:
         "<h2>The labels</h2>",
         _labels(scored),
         "<h2>The hardest mistakes</h2>",
-        _mistakes(scored),
-        *_doubtful(scored),
+        _mistakes(scored, private=private),
+        *_doubtful(scored, private=private),
     ]
     return document(title, body)
 
@@ -284,12 +294,17 @@ def _labels(scored: Scored) -> str:
     return table(["label", "precision", "recall", "F1", "messages"], rows)
 
 
-def _mistakes(scored: Scored) -> str:
+def _message(text: str, *, private: bool) -> str:
+    """Return a message as a cell, or that it is left out."""
+    return "left out" if private else f'<span dir="auto">{escape(text[:400])}</span>'
+
+
+def _mistakes(scored: Scored, *, private: bool) -> str:
     test, p = scored.test, scored.probabilities
     if test.kind == "multilabel":
         worst = np.argsort(right(scored), kind="stable")[:_SHOWN_ROWS]
         rows = [
-            [f'<span dir="auto">{escape(test.texts[i][:400])}</span>', str(test.rows[i]),
+            [_message(test.texts[i], private=private), str(test.rows[i]),
              f"{right(scored)[i]:.2f}"]
             for i in worst
         ]  # fmt: skip
@@ -298,7 +313,7 @@ def _mistakes(scored: Scored) -> str:
     wrong = np.flatnonzero(right(scored) < 1)
     order = _distinct(test, wrong[np.argsort(given[wrong], kind="stable")])[:_SHOWN_ROWS]
     rows = [
-        [f'<span dir="auto">{escape(test.texts[i][:400])}</span>', str(test.rows[i]),
+        [_message(test.texts[i], private=private), str(test.rows[i]),
          escape(test.labels[test.targets[i]]), f"{given[i]:.3f}"]
         for i in order
     ]  # fmt: skip
@@ -314,12 +329,12 @@ def _distinct(test: Dataset, order: npt.NDArray[np.int64]) -> list[int]:
     return list(first.values())
 
 
-def _doubtful(scored: Scored) -> list[str]:
+def _doubtful(scored: Scored, *, private: bool) -> list[str]:
     found = scored.doubtful()
     if not found:
         return []
     rows = [
-        [f'<span dir="auto">{escape(d["text"][:400])}</span>', str(d["row"]), escape(d["label"]),
+        [_message(d["text"], private=private), str(d["row"]), escape(d["label"]),
          f"{d['probability']:.3f}"]
         for d in found
     ]  # fmt: skip

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from tidegate.errors import ConfigError
@@ -47,7 +49,8 @@ class Workspace:
 
     Raises
     ------
-    ConfigError : it is to be resumed, and what lies there is of other data or settings
+    ConfigError : it is to be resumed, and what lies there is of other data or settings; what lies
+        there is no such work, and stays; or nothing can be written there
 
     Examples
     --------
@@ -60,16 +63,36 @@ class Workspace:
 
     def __init__(self, folder: Path, *, key: str, resume: bool) -> None:
         self.folder = folder
-        named = folder / "key.json"
-        if folder.exists() and not resume:
-            shutil.rmtree(folder)
-        if named.exists() and json.loads(named.read_text(encoding="utf-8")) != key:
+        found = self._found()
+        if found is not None and found != key and resume:
             raise ConfigError(
                 f"resume: {folder} holds the work of other data or settings; give those again, or "
                 "leave out --resume to begin anew"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        self._write(named.name, lambda beside: beside.write_text(json.dumps(key), "utf-8"))
+        try:
+            if found is not None and not resume:
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise ConfigError(f"{folder}: {fault.strerror}; name another output") from fault
+        self._write("key.json", lambda beside: beside.write_text(json.dumps(key), "utf-8"))
+
+    def _found(self) -> str | None:
+        """Return the key of the work that lies there, or None if there is none."""
+        if not os.path.lexists(self.folder):
+            return None
+        try:
+            found = json.loads((self.folder / "key.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            found = None
+        if isinstance(found, str):
+            return found
+        if self.folder.is_dir() and all(p.name == "key.json.new" for p in self.folder.iterdir()):
+            return None
+        raise ConfigError(
+            f"{self.folder}: found something else where unfinished work goes; move it, or name "
+            "another output"
+        )
 
     def keep(self, name: str, arrays: Arrays, facts: Mapping[str, Any]) -> None:
         """Keep a checkpoint in the place of the last one of that name."""
@@ -82,9 +105,12 @@ class Workspace:
         path = self.folder / f"{name}.safetensors"
         if not path.exists():
             return None
-        with safe_open(path, framework="numpy") as stream:
-            facts = json.loads(stream.metadata()["facts"])
-            arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+        try:
+            with safe_open(path, framework="numpy") as stream:
+                facts = json.loads(stream.metadata()["facts"])
+                arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
+            raise _broken(path, fault) from fault
         return Checkpoint(arrays=arrays, facts=facts)
 
     def keep_answers(self, key: str, answers: npt.NDArray[np.float64]) -> None:
@@ -101,14 +127,30 @@ class Workspace:
         path = self.folder / f"{key}.npy"
         if not path.exists():
             return None
-        found: npt.NDArray[np.float64] = np.load(path, allow_pickle=False)
+        try:
+            found: npt.NDArray[np.float64] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as fault:
+            raise _broken(path, fault) from fault
         return found
 
     def _write(self, name: str, save: Callable[[Path], object]) -> None:
         """Write a file beside its place and rename it."""
+        place = self.folder / name
         beside = self.folder / f"{name}.new"
-        save(beside)
-        beside.replace(self.folder / name)
+        try:
+            save(beside)
+            beside.replace(place)
+        except (OSError, SafetensorError) as fault:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            said = getattr(fault, "strerror", None) or fault
+            raise ConfigError(
+                f"{place}: {said}; the work before it is kept: mend it, and --resume goes on"
+            ) from fault
+
+
+def _broken(path: Path, fault: Exception) -> ConfigError:
+    return ConfigError(f"{path}: broken ({fault}); leave out --resume to begin anew")
 
 
 def key_of(parts: Any) -> str:
