@@ -302,3 +302,69 @@ def test_a_teacher_that_is_nowhere_is_one_line(name: str, tmp_path: Path) -> Non
     last = done.stderr.splitlines()[-1]
     assert last.startswith("tidegate: teacher: ")
     assert "network" in last or "no folder" in last
+
+
+NOWHERE = "http://127.0.0.1:9"  # a hub that refuses every connection, as without a network
+
+
+def test_a_hubs_name_without_a_network_is_told_at_once(tmp_path: Path) -> None:
+    words = words_of(write_rows(tmp_path / "rows.csv"), tmp_path / "model", Path("no/such-model"))
+    environment = {name: value for name, value in os.environ.items() if "HF_" not in name}
+    done = subprocess.run(
+        [sys.executable, "-m", "tidegate", *words], capture_output=True, text=True, check=False,
+        env={**environment, "HF_ENDPOINT": NOWHERE, "HF_HOME": str(tmp_path / "hub")}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Retrying" not in done.stderr  # as the hub's library does for a minute
+    last = done.stderr.splitlines()[-1]
+    assert "teacher: 'no/such-model' cannot be had (it is not in the cache, and" in last
+    assert f"{NOWHERE} cannot be reached" in last
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_hubs_name_in_the_cache_needs_no_network(encoder: Path, tmp_path: Path) -> None:
+    cached = tmp_path / "hub" / "hub" / "models--some--one"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("abc")
+    (cached / "snapshots").mkdir()
+    (cached / "snapshots" / "abc").symlink_to(encoder)
+    code = (
+        "from tidegate.distillation.encoders.encoder import Encoder\n"
+        "encoder = Encoder('some/one', n_outputs=1, seed=0)\n"
+        "print(encoder.n_parameters > 0, encoder.licence())"
+    )
+    environment = {name: value for name, value in os.environ.items() if "HF_" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env={**environment, "HF_ENDPOINT": NOWHERE, "HF_HOME": str(tmp_path / "hub")}, timeout=120,
+    )  # fmt: skip
+    assert done.stdout == "True apache-2.0\n", done.stderr
+    assert "Retrying" not in done.stderr
+
+
+def test_what_is_not_ours_in_the_place_of_a_teachers_work_stays(
+    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = words_of(write_rows(tmp_path / "rows.csv"), tmp_path / "model", encoder)
+    work = tmp_path / ".model.teacher"
+    work.mkdir()
+    for name, content in (("notes.txt", "mine"), ("key.json", "{oops"), ("key.json", "[]")):
+        (work / name).write_text(content)
+        for more in ((), ("--resume",)):
+            assert main([*words, *more]) == 2
+            error = capsys.readouterr().err.splitlines()[-1]
+            assert "found something else where unfinished work goes; move it" in error
+        assert [path.name for path in work.iterdir()] == [name]
+        assert (work / name).read_text() == content
+        (work / name).unlink()
+
+
+def test_work_that_others_broke_is_one_line(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work", key="k", resume=True)
+    work.keep("half", {"w": np.ones(2)}, {"step": 1})
+    work.keep_answers("all", np.ones(2))
+    for name in ("half.safetensors", "all.npy"):
+        (tmp_path / "work" / name).write_bytes(b"\x93NUM")
+    for read in (lambda: work.kept("half"), lambda: work.answers("all")):
+        with pytest.raises(ConfigError, match=r"broken .*; leave out --resume to begin anew"):
+            read()

@@ -8,7 +8,11 @@ Sentence vector: the mean of the last layer's states over real tokens (Reimers &
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from tidegate.text.tweet import TweetTokenizer
 
 MAX_PIECES = 64  # word pieces read of a text
 _DROPOUT = 0.1
+_REACH_S = 5.0  # that a hub has to answer a first request
 _TOKENIZER = TweetTokenizer()
 
 
@@ -82,7 +87,7 @@ class Encoder(nn.Module):
         from transformers.utils.hub import cached_file
 
         try:
-            card = cached_file(self.name, "README.md")
+            card = _local_first(partial(cached_file, self.name, "README.md"), name=self.name)
         except OSError:
             return "unknown"
         for line in (
@@ -119,11 +124,16 @@ def _loaded(name: str) -> tuple[Any, Any]:
         _check_folder(folder)
     elif folder.is_absolute() or name.startswith((".", "~")):
         raise ConfigError(f"teacher: no folder {name}; name one, or a model of a hub")
+    read_tokenizer = partial(
+        AutoTokenizer.from_pretrained, name, use_fast=True, trust_remote_code=False
+    )
+    read_body = partial(
+        AutoModel.from_pretrained, name, use_safetensors=True, dtype=torch.float32,
+        trust_remote_code=False,
+    )  # fmt: skip
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
-        body = AutoModel.from_pretrained(
-            name, use_safetensors=True, dtype=torch.float32, trust_remote_code=False
-        )
+        tokenizer = _local_first(read_tokenizer, name=name)
+        body = _local_first(read_body, name=name)
     except (OSError, ValueError, ImportError, SafetensorError) as fault:
         reason = str(fault).strip().splitlines()[0]
         raise ConfigError(
@@ -133,6 +143,43 @@ def _loaded(name: str) -> tuple[Any, Any]:
     if not tokenizer.is_fast:
         raise ConfigError(f"teacher: {name!r} has no fast tokenizer (tokenizer.json); name another")
     return tokenizer, body
+
+
+def _local_first(read: Callable[..., Any], *, name: str) -> Any:
+    """Read what is on this machine; ask the hub only for what is not, and only if it is there.
+
+    The hub's own library tries a name for a minute when there is no network.
+    """
+    try:
+        return read(local_files_only=True)
+    except (OSError, ValueError) as fault:
+        if Path(name).is_dir():
+            raise
+        why = _unreachable()
+        if why:
+            raise OSError(f"it is not in the cache, and {why}") from fault
+    return read()
+
+
+def _unreachable() -> str:
+    """Return why no hub can be asked, or nothing if one can: one attempt of a few seconds."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=_REACH_S).close()
+    except urllib.error.HTTPError:
+        return ""  # an answer, whichever
+    except (OSError, ValueError) as fault:
+        reason = getattr(fault, "reason", fault)
+        if isinstance(
+            reason, ssl.SSLError
+        ):  # the hub's library may know certificates that we do not
+            return ""
+        return f"{constants.ENDPOINT} cannot be reached ({reason})"
+    return ""
 
 
 def _check_folder(folder: Path) -> None:
