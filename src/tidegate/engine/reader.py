@@ -21,7 +21,7 @@ from tidegate.engine.blas import one_thread
 from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
 from tidegate.engine.words import WordTables
-from tidegate.text.encoder import MAX_OPEN_WORDS, Encoder
+from tidegate.text.encoder import MAX_OPEN_WORDS, MAX_SURFACE_CHARACTERS, Encoder
 from tidegate.text.ids import Flat, flatten
 from tidegate.text.vocabulary import PAD_ID
 
@@ -55,7 +55,9 @@ class Reader:
     @property
     def full(self) -> bool:
         """Whether it has met more words out of vocabulary than are remembered."""
-        return len(self.encoder.new_words) > MAX_OPEN_WORDS
+        encoder = self.encoder
+        many = len(encoder.new_words) > MAX_OPEN_WORDS
+        return many or encoder.new_characters > MAX_OPEN_WORDS * MAX_SURFACE_CHARACTERS
 
     def without_new_words(self) -> Reader:
         """Return another reader that remembers of the words only those of the vocabulary."""

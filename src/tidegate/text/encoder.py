@@ -39,6 +39,7 @@ class _Ids(dict[str, int]):
         self.open_words = open_words
         self.n_known = len(self)
         self.new_words: list[str] = []
+        self.new_characters = 0
         self._adding = threading.Lock()
 
     def __missing__(self, token: str) -> int:
@@ -49,6 +50,7 @@ class _Ids(dict[str, int]):
             if number is None:  # else another thread was first
                 number = self.n_known + len(self.new_words)
                 self.new_words.append(token)
+                self.new_characters += len(token)
                 self[token] = number  # last: who finds the id finds the word
         return number
 
@@ -115,6 +117,11 @@ class Encoder:
     def new_words(self) -> list[str]:
         """Words met out of vocabulary that were given ids, in id order."""
         return self._ids.new_words
+
+    @property
+    def new_characters(self) -> int:
+        """How many characters the new words have together."""
+        return self._ids.new_characters
 
     def without_new_words(self) -> Encoder:
         """Return an encoder like this one that has met no word out of vocabulary yet.

@@ -86,6 +86,18 @@ SUFFIX_RULES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 
 _SUFFIXES = {pos: tuple(suffix for suffix, _ in rules) for pos, rules in SUFFIX_RULES.items()}
 
+# The rules after which another may apply, longest suffix first, and how many characters they take
+# away: whatever else a rule puts at the end, no suffix ends so. At most one of them goes on: of
+# "…es" as a verb, "s" leaves an "e" at the end, and "es" leaves what may end in a suffix again.
+_GOING_ON: Mapping[str, tuple[tuple[str, int], ...]] = MappingProxyType(
+    {
+        "v": (("es", 2), ("s", 1), ("ed", 2), ("ing", 3)),
+        "n": (("ses", 2), ("s", 1)),
+        "a": (("est", 3), ("er", 2)),
+    }
+)
+_LONGEST_STEP = 3
+
 # word_tokenize splits these into two words. NLTK's pattern ignores case the way `re` does, which
 # makes the dotless ı equal to i; it asks for white space after "wanna", but pads the text with a
 # blank first, so the end of the text will do.
@@ -272,6 +284,7 @@ class _Tables:
 
     index: dict[str, str]
     exceptions: dict[str, dict[str, tuple[str, ...]]]
+    longest: int  # characters of a lemma
 
     def look_up(self, form: str, *, pos: str, every_round: bool) -> str:
         """Return the shortest lemma of a form, or the form; see the top of this module."""
@@ -282,10 +295,28 @@ class _Tables:
             return form  # no rule applies, so whether the index has it makes no difference
         forms = _one_round([form], pos)
         lemma = self._shortest([form, *forms], pos)
+        if every_round and not lemma and len(form) > self.longest:
+            forms = _one_round([self._shortened(form, pos)], pos)
+            lemma = self._shortest(forms, pos)
         while every_round and forms and not lemma:
             forms = _one_round(forms, pos)
             lemma = self._shortest(forms, pos)
         return lemma or form
+
+    def _shortened(self, form: str, pos: str) -> str:
+        """Return a form after the rounds in which every form is too long to be a lemma.
+
+        One round after the other would copy the form each time, which is quadratic in its length.
+        """
+        end = len(form)
+        while end > self.longest + _LONGEST_STEP:
+            for suffix, taken in _GOING_ON[pos]:
+                if form.endswith(suffix, 0, end):
+                    end -= taken
+                    break
+            else:
+                break
+        return form[:end]
 
     def _shortest(self, candidates: list[str], pos: str) -> str:
         index = self.index
@@ -329,7 +360,7 @@ def _tables() -> _Tables:
         else:
             pairs = (entry.split(" ") for entry in entries)
             exceptions[parts] = {form: tuple(lemmas) for form, *lemmas in pairs}
-    return _Tables(index=index, exceptions=exceptions)
+    return _Tables(index=index, exceptions=exceptions, longest=max(map(len, index)))
 
 
 def _read_data(name: str) -> bytes:
