@@ -14,8 +14,13 @@ Every message is one line: where, what was found, what to do.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+_STEERING = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_STEERING_LINES = re.compile(_STEERING.pattern.replace("\x0a-", "\x0b-"))
 _SHOWN = 80  # characters of a strange value in a message
 
 
@@ -26,6 +31,25 @@ def short(value: Any) -> str:
     except (ValueError, RecursionError):  # an integer of thousands of digits
         return type(value).__name__
     return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""Return a text in which what would steer a terminal is written out, as in `\u001b`.
+
+    That is control characters (tabs stay), marks that turn the direction of writing, separators of
+    lines and paragraphs, and halves of surrogate pairs, which cannot be printed. In a JSON text
+    the result says the same.
+
+    Parameters
+    ----------
+    lines : whether the text may have several lines
+
+    Examples
+    --------
+    >>> visible("\x1b[31mred\u202e")
+    '\\u001b[31mred\\u202e'
+    """
+    return (_STEERING_LINES if lines else _STEERING).sub(lambda c: f"\\u{ord(c[0]):04x}", text)
 
 
 class TidegateError(Exception):

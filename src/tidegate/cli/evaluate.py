@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from tidegate.cli.printing import AsJson, DataFile, ModelPath, put, say
+from tidegate.cli.printing import AsJson, DataFile, ModelPath, put, put_json, say
 
 
 def evaluate(model: ModelPath, data: DataFile, as_json: AsJson = False) -> None:
@@ -25,4 +23,7 @@ def evaluate(model: ModelPath, data: DataFile, as_json: AsJson = False) -> None:
         kind=bundle.kind,
         threshold=predictor.threshold,
     )
-    put(*([json.dumps(report.to_dict(), indent=1)] if as_json else report.lines()))
+    if as_json:
+        put_json(report.to_dict(), indent=1)
+    else:
+        put(*report.lines())

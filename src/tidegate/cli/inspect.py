@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
-from tidegate.cli.printing import ModelPath, put
+from tidegate.cli.printing import ModelPath, put, put_json
 
 
 def inspect(
@@ -19,7 +18,7 @@ def inspect(
 
     bundle = Bundle.load(model)
     if as_json:
-        put(json.dumps(bundle.manifest(), indent=1))
+        put_json(bundle.manifest(), indent=1)
         return
     size = sum(f.stat().st_size for f in model.iterdir() if f.is_file())
     manifest = bundle.manifest()

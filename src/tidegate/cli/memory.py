@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tidegate.cli.printing import put, say
+from tidegate.cli.printing import put, put_json, say
 
 
 def memory(
@@ -40,5 +39,8 @@ def memory(
         lengths=length or (10, 30, 100), seeds=seeds, units=units, steps=steps, on_run=told
     )
     write_text(html, memory_page(found))
-    put(*([json.dumps(asdict(found))] if as_json else lines(found)))
+    if as_json:
+        put_json(asdict(found))
+    else:
+        put(*lines(found))
     say(f"page written to {html}")

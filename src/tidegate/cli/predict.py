@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.printing import ModelPath, NoClobber, check_clobber, put, say
+from tidegate.cli.printing import ModelPath, NoClobber, check_clobber, put_data, say
 from tidegate.cli.signals import Ended
-from tidegate.errors import ConfigError, DataError
+from tidegate.errors import ConfigError, DataError, visible
 
 if TYPE_CHECKING:
     from tidegate.data.records import RecordFile
@@ -91,7 +91,9 @@ def _print(
         if sys.stdin is None or sys.stdin.isatty():
             raise ConfigError("predict: no message; give texts, or one a line on standard input")
         texts = _messages(sys.stdin.buffer.read())
-    put(*_lines(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets))
+    put_data(
+        *_lines(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets)
+    )
 
 
 def _messages(data: bytes) -> list[str]:
@@ -159,6 +161,7 @@ def _progress(file: RecordFile) -> Iterator[Callable[[int], None]]:
         yield lambda rows: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -166,7 +169,7 @@ def _progress(file: RecordFile) -> Iterator[Callable[[int], None]]:
         TextColumn("{task.fields[rate]:,.0f}/s"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(file.name, total=file.about_rows(), rate=0.0)
+        task = bar.add_task(escape(visible(file.name)), total=file.about_rows(), rate=0.0)
         start, first = time.perf_counter(), -1
 
         def show(rows: int) -> None:

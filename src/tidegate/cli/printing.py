@@ -1,9 +1,14 @@
-"""What the verbs share: where words go, arguments, and the flags made from config fields."""
+"""What the verbs share: where words go, arguments, and the flags made from config fields.
+
+Everything that is printed goes through here. Texts, labels and names of files and columns are other
+people's: in words for people, control characters are shown and not obeyed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -13,7 +18,7 @@ from typing import Annotated, Any, get_origin
 import typer
 
 from tidegate.config import Config, all_settings
-from tidegate.errors import ConfigError
+from tidegate.errors import ConfigError, visible
 from tidegate.presets import AUTOMATIC, preset
 
 DataFile = Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet; - for standard input.")]
@@ -28,7 +33,7 @@ NoClobber = Annotated[
 def say(*lines: str) -> None:
     """Write words for people to standard error; if nobody can read them, the work goes on."""
     with contextlib.suppress(OSError):
-        for line in lines:
+        for line in map(visible, lines):
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -52,9 +57,26 @@ def silence() -> None:
 
 
 def put(*lines: str) -> None:
-    """Write data to standard output."""
-    for line in lines:
+    """Write words for people to standard output, each on one line, whatever it quotes."""
+    for line in map(visible, lines):
         print(line, flush=True)  # noqa: T201
+
+
+def put_data(*lines: str) -> None:
+    """Write data to standard output: as they are, unless a terminal would obey what is in them."""
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    for line in lines:
+        shown = visible(line, lines=True) if on_terminal else line
+        print(shown.encode("utf-8", "replace").decode(), flush=True)  # noqa: T201
+
+
+def put_json(value: Any, *, indent: int | None = None, readable: bool = False) -> None:
+    """Write a value to standard output as JSON, in which nothing steers a terminal.
+
+    `readable` leaves letters beyond ASCII as they are.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=not readable)
+    print(visible(text, lines=True), flush=True)  # noqa: T201
 
 
 def check_clobber(output: Path, *, there: bool, no_clobber: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ from tidegate.cli.printing import (
     NoClobber,
     check_clobber,
     config_of,
-    put,
+    put_json,
     say,
     tell_people,
     with_settings,
@@ -70,7 +69,7 @@ def train(
         data, output, config, as_json=as_json, resume=resume, private=private
     )  # fmt: skip
     if as_json:
-        put(json.dumps(bundle.manifest(), indent=1))
+        put_json(bundle.manifest(), indent=1)
 
 
 def train_and_report(

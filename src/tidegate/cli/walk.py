@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate.cli.printing import ModelPath, put, say
+from tidegate.cli.printing import ModelPath, put_json, say
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def walk(
         write_text(html, walk_page(walks, title=model.name))
         say(f"{html}: open it in a browser")
     if as_json:
-        put(json.dumps(found.to_dict(), ensure_ascii=False))
+        put_json(found.to_dict(), readable=True)
     elif html is None:
         show(found, token=token, unit=unit, layer=layer)
 
@@ -163,7 +162,7 @@ def _answer(found: Walk) -> Text:
     decided = found.decided if isinstance(found.decided, str) else ", ".join(found.decided)
     text = Text(f"\nprobability of {label!r}: ")
     text.append(f"{p:.3f}", style="bold")
-    text.append(f"   the model decides: {decided or 'no label'}\n")
+    text.append(f"   the model decides: {_plain(decided) or 'no label'}\n")
     text.append(f"as many tokens that say nothing give {found.baseline:.3f}\n", style="dim")
     if found.ngrams is not None:
         through = float(found.ngrams.contributions.sum())

@@ -7,13 +7,17 @@ card's figures are the report's; its head is metadata in the Hugging Face form.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tidegate.engine.bundle import Bundle
+from tidegate.errors import visible
 from tidegate.report.page import report_page, verdict
 from tidegate.training.score import Scored
+
+_MEANING = re.compile(r"[\\`*_{}\[\]()#!|~<>&]")  # what Markdown or HTML would read as a mark
 
 
 def with_report(scored: Scored, *, title: str, private: bool = False) -> Bundle:
@@ -90,11 +94,11 @@ def _opening(bundle: Bundle, *, title: str) -> list[str]:
     """Return the card's title and what the model is."""
     network = bundle.config.network
     return [
-        f"# {title}",
+        f"# {markdown(title)}",
         "",
         f"A {bundle.kind} classifier of short messages, made with tidegate: "
         f"{network.num_layers} {network.cell.upper()} layer(s) of {network.hidden_size} units. "
-        f"Labels: {', '.join(bundle.labels)}.",
+        f"Labels: {', '.join(map(markdown, bundle.labels))}.",
         "",
     ]
 
@@ -131,10 +135,12 @@ def _taught(scored: Scored) -> str:
         return ""
     facts = scored.teacher
     if facts["kind"] == "blend":
-        return f" It also learned from a blend of {facts['name']}, trained on those rows."
-    others = f", and from {facts['with']} trained on them" if "with" in facts else ""
+        name = markdown(facts["name"])
+        return f" It also learned from a blend of {name}, trained on those rows."
+    others = f", and from {markdown(facts['with'])} trained on them" if "with" in facts else ""
+    name, licence = markdown(facts["name"]), markdown(str(facts["licence"]))
     return (
-        f" It also learned from {facts['name']} (licence: {facts['licence']}), fine-tuned on those "
+        f" It also learned from {name} (licence: {licence}), fine-tuned on those "
         f"rows{others}; nothing of these is in this bundle."
     )
 
@@ -159,4 +165,15 @@ def _row(name: str, scores: Any) -> str:
     for key in ("accuracy", "f1", "expected_calibration_error"):
         s = scores[key]
         cells.append(f"{s.value:.3f} ({s.low:.3f}–{s.high:.3f})" if s.value == s.value else "–")
-    return f"| {name} | {' | '.join(cells)} |"
+    return f"| {markdown(name)} | {' | '.join(cells)} |"
+
+
+def markdown(text: str) -> str:
+    r"""Return other people's words so that Markdown shows them as they are, on one line.
+
+    Examples
+    --------
+    >>> print(markdown("<b>1|0</b>"))
+    \<b\>1\|0\</b\>
+    """
+    return _MEANING.sub(r"\\\g<0>", visible(text))
