@@ -10,14 +10,14 @@ from conftest import made_up, small
 from tidegate.cli import main
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset, from_lists
-from tidegate.data.splits import split
+from tidegate.data.splits import SMALL_ROWS, split
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.presets import AUTOMATIC, PRESETS, fitted, preset
 from tidegate.report.card import model_card
 from tidegate.training.held_out import calibrated, moved_thresholds
-from tidegate.training.learner import SMALL_ROWS, Learner, train_and_score, train_on_all
+from tidegate.training.learner import Learner, train_and_score, train_on_all
 
 
 def noise(n: int = 240) -> Dataset:

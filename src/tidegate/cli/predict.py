@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.printing import ModelPath, NoClobber, check_clobber, put_data, say
+from tidegate.cli.printing import (
+    Columns,
+    Encoding,
+    FileFormat,
+    ModelPath,
+    NoClobber,
+    check_clobber,
+    names_of,
+    put_data,
+    say,
+)
 from tidegate.cli.signals import Ended
 from tidegate.errors import ConfigError, DataError, visible
 
@@ -57,21 +67,23 @@ def predict(
     no_clobber: NoClobber = False,
     safe_for_spreadsheets: SafeForSpreadsheets = False,
     threads: Annotated[int, typer.Option(help="Cores used; 0: all, for big files.")] = 0,
+    format: FileFormat = None,
+    encoding: Encoding = None,
+    columns: Columns = None,
 ) -> None:
     """Print the label and the probability of each class, or score a file into another."""
-    if (source is None) != (output is None):
-        raise ConfigError("predict: --input and --output belong together; give both")
+    reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
+    _check_use(texts, source, output, reading)
     if source is None or output is None:
         from tidegate.engine.predictor import Predictor
 
         predictor = Predictor.load(model, threads=threads or 1)
         _print(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets)
         return
-    if texts:
-        raise ConfigError("predict: found messages and --input; give one of them")
     try:
         _score(
             model, source, output, text=text, threads=threads, no_clobber=no_clobber,
+            reading=reading,
             on_error=on_error, resume=resume, prefix=prefix,
             safe_for_spreadsheets=safe_for_spreadsheets,
         )  # fmt: skip
@@ -79,6 +91,18 @@ def predict(
         how, code = (f"ended by {end.name}", end.code) if isinstance(end, Ended) else _INTERRUPTED
         say(f"tidegate: predict: {how}; --resume goes on from here")
         raise typer.Exit(code) from None
+
+
+def _check_use(
+    texts: list[str] | None, source: str | None, output: Path | None, reading: dict[str, Any]
+) -> None:
+    """Raise a `ConfigError` if what was given does not go together."""
+    if (source is None) != (output is None):
+        raise ConfigError("predict: --input and --output belong together; give both")
+    if texts and source is not None:
+        raise ConfigError("predict: found messages and --input; give one of them")
+    if any(reading.values()) and source is None:
+        raise ConfigError("predict: format, encoding and columns are those of --input; give it")
 
 
 def _print(
@@ -116,6 +140,7 @@ def _score(
     text: str | None,
     threads: int,
     no_clobber: bool,
+    reading: dict[str, Any],
     **choices: Any,
 ) -> None:
     """Score a file by the choices that `score_file` has, and say what came of it."""
@@ -128,7 +153,7 @@ def _score(
     predictor = Predictor.load(model, threads=threads or cores())
     data = predictor.bundle.config.data
     choices["data"] = replace(data, text=text or data.text)
-    file = open_records(source)
+    file = open_records(source, **reading)
     say(*file.notes)
     check_place(output)
     there = output.is_file() and not file.is_at(output)

@@ -13,16 +13,29 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 import typer
 
-from tidegate.config import Config, all_settings
+from tidegate.config import Config, all_settings, field_names
 from tidegate.errors import ConfigError, visible
 from tidegate.presets import AUTOMATIC, preset
 
-DataFile = Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet; - for standard input.")]
+DataFile = Annotated[
+    str, typer.Argument(help="CSV, TSV, JSON, Parquet or Excel; - for standard input.")
+]
 ModelPath = Annotated[Path, typer.Argument(help="A bundle: the directory that train wrote.")]
+FileFormat = Annotated[
+    Literal["csv", "tsv", "jsonl", "json", "parquet", "xlsx"] | None,
+    typer.Option("--format", help="The file's format, where its name does not tell."),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="The file's encoding, such as gb18030; by default found out.")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="Names of the columns of a file without a header, as in label,text."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 NoClobber = Annotated[
@@ -88,13 +101,24 @@ def check_clobber(output: Path, *, there: bool, no_clobber: bool) -> None:
     say(f"{output}: it is there already, and will be replaced")
 
 
-def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one flag for each config field; those set reach it as `**settings`."""
+def names_of(columns: str | None) -> tuple[str, ...]:
+    """Return the columns that a flag names."""
+    return tuple(name.strip() for name in columns.split(",")) if columns else ()
+
+
+def with_settings(command: Callable[..., Any], section: str | None = None) -> Callable[..., Any]:
+    """Give a command one flag for each config field; those set reach it as `**settings`.
+
+    Parameters
+    ----------
+    section : the section of the config whose fields it has; by default all
+    """
     signature = inspect.signature(command, eval_str=True)
     kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     names = {p.name for p in kept}
+    wanted = None if section is None else field_names(section)
     for name, (kind, default, help_text) in all_settings().items():
-        if name in names:
+        if name in names or (wanted is not None and name not in wanted):
             continue
         flag = "--" + name.replace("_", "-")
         plain = kind if kind in (int, float, bool, str) else str
@@ -123,7 +147,7 @@ def _shown(default: Any) -> str:
 def config_of(preset_name: str, settings: dict[str, Any]) -> Config:
     """Return the preset with the flags that were given."""
     given = {name: value for name, value in settings.items() if value not in (None, [])}
-    n_labels = len(given.get("label", ()))
+    n_labels = 2 if given.get("label_separator") else len(given.get("label", ()))
     teacher = given.get("teacher", "none")
     chosen = preset(preset_name, n_label_columns=n_labels, teacher=teacher)
     return chosen.with_settings(**given)

@@ -10,10 +10,14 @@ import typer
 
 from tidegate.cli.printing import (
     AsJson,
+    Columns,
     DataFile,
+    Encoding,
+    FileFormat,
     NoClobber,
     check_clobber,
     config_of,
+    names_of,
     put_json,
     say,
     tell_people,
@@ -22,7 +26,7 @@ from tidegate.cli.printing import (
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tidegate.config import Config
     from tidegate.data.dataset import Dataset
@@ -49,11 +53,15 @@ def train(
     private: Annotated[
         bool, typer.Option("--private", help="Show no message of the data in the report.")
     ] = False,
+    format: FileFormat = None,
+    encoding: Encoding = None,
+    columns: Columns = None,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
     from tidegate.engine.bundle import is_bundle
+    from tidegate.evaluation.thresholds import parse_rule
 
     if cv:
         settings |= {"score": "cv", "folds": cv}
@@ -63,10 +71,12 @@ def train(
             raise ConfigError("resume: only work with a teacher is kept; give --teacher too")
         if config.distillation.unlabelled:
             raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
+    parse_rule(config.training.threshold)
     output = named(output)
     check_clobber(output, there=is_bundle(output), no_clobber=no_clobber)
+    reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
     bundle = train_and_report(
-        data, output, config, as_json=as_json, resume=resume, private=private
+        data, output, config, reading=reading, as_json=as_json, resume=resume, private=private
     )  # fmt: skip
     if as_json:
         put_json(bundle.manifest(), indent=1)
@@ -77,17 +87,24 @@ def train_and_report(
     output: Path,
     config: Config,
     *,
+    reading: Mapping[str, Any] | None = None,
     as_json: bool = False,
     resume: bool = False,
     private: bool = False,
 ) -> Bundle:
-    """Train, score, and write a bundle with its report, if it is private without any message."""
+    """Train, score, and write a bundle with its report, if it is private without any message.
+
+    Parameters
+    ----------
+    reading : how the file is read, beside the config: arguments of `read_dataset`
+    """
     from tidegate.data.dataset import read_dataset
+    from tidegate.data.splits import untested
     from tidegate.engine.bundle import check_target
 
     output = named(output)
     check_target(output)
-    dataset = read_dataset(data, config.data)
+    dataset = read_dataset(data, config.data, **(reading or {}))
     say(*dataset.notes)
     from tidegate.report.card import unscored, with_report
     from tidegate.training.learner import train_and_score, train_on_all
@@ -100,6 +117,9 @@ def train_and_report(
     else:
         scored = train_and_score(learner, on_fold=say, on_stage=say)
         tell("", *scored.lines())
+        note = untested(dataset, scored.test)
+        if note:
+            say("", note)
         bundle = with_report(scored, title=output.name, private=private)
     saved = bundle.save(output)
     if config.distillation.teacher != "none":

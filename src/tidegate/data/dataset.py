@@ -7,18 +7,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.config import DataConfig, Kind
-from tidegate.data.records import Format, Record, open_records
-from tidegate.errors import DataError
+from tidegate.data.compression import MAX_EXPANSION, max_expanded_bytes
+from tidegate.data.labels import (
+    Labels,
+    in_order_of,
+    indicators,
+    label_text,
+    label_texts,
+    learned_labels,
+    learned_sets,
+    matched_labels,
+)
+from tidegate.data.records import Format, Record, RecordFile, open_records
+from tidegate.errors import ConfigError, DataError
 
 Indices = npt.NDArray[np.int64]
+_SHOWN_FAULTS = 10
+_MOST_FAULTS = 1000  # a file of more is not read to its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +77,30 @@ def read_dataset(
     data: DataConfig | None = None,
     *,
     format: Format | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
     labels: Sequence[str] | None = None,
+    unknown_labels: Literal["fail", "skip"] = "fail",
 ) -> Dataset:
-    """Read labelled messages from CSV, TSV, JSON lines or Parquet, gzipped or not.
+    """Read labelled messages from CSV, TSV, JSON, Parquet or Excel, compressed or not.
+
+    Rows of nothing but blank cells are left out, and rows whose last cells are missing are read if
+    they have the message and the label; both are said in the notes.
 
     Parameters
     ----------
     source : path, or `-` for standard input
     data : the names of the columns; the defaults are `text` and `target`
-    format : the format when the file's name does not tell
+    format, encoding, columns : as in `records.open_records`
     labels : the labels a model knows: then no other may occur, and one class alone is no fault
+    unknown_labels : where another does occur, fail, or leave these rows out and say so
 
     Raises
     ------
     DataError
         One line that names file, row, column, what was found and what to do.
+    ConfigError
+        Columns or an encoding that cannot be.
 
     Examples
     --------
@@ -88,31 +110,170 @@ def read_dataset(
     ('binary', ('0', '1'))
     """
     data = data or DataConfig()
-    file = open_records(source, format=format)
-    for column in (*data.extra, data.text, *data.label):
-        file.require(column)
-    texts: list[str] = []
-    found: list[Any] = []
-    rows: list[int] = []
-    for record in file:
-        place = f"{file.name}: row {record.row} (line {record.line})"
-        if record.fault:
-            raise DataError(f"{place}: {record.fault}")
-        texts.append(message_of(record, data, place=place))
-        found.append([_label_of(record, column, place=place) for column in data.label])
-        rows.append(record.row)
-    if not texts:
-        raise DataError(f"{file.name}: a header but no rows; add labelled messages")
-    targets, names, kind = _targets(found, data.label, rows=rows, source=file.name, labels=labels)
-    empty = [row for row, text in zip(rows, texts, strict=True) if not text.strip()]
-    notes = file.notes
-    if empty:
-        first = f"{file.name}: {len(empty)} empty messages, the first in row {empty[0]}"
-        notes += (f"{first}; they were kept, and say nothing",)
-    return Dataset(
-        texts=tuple(texts), targets=targets, labels=names, kind=kind,
-        rows=tuple(rows), source=file.name, notes=notes,
+    _check_columns(data)
+    file = open_records(source, format=format, encoding=encoding, columns=columns)
+    wanted = (*data.extra, data.text, *data.label)
+    for flag, names in (("--extra", data.extra), ("--text", (data.text,)), ("--label", data.label)):
+        for column in names:
+            file.require(column, flag)
+    read = _Rows(file=file, data=data)
+    for record in file.records(wanted):
+        read.add(record)
+        if read.n_faults > _MOST_FAULTS:
+            break
+    read.check()
+    found = _labels(read, labels)
+    dataset = Dataset(
+        texts=tuple(read.texts), targets=found.targets, labels=found.names, kind=found.kind,
+        rows=tuple(read.rows), source=file.name, notes=(*file.notes, *read.notes(), *found.notes),
     )  # fmt: skip
+    if not found.unknown:
+        return dataset
+    return _known(dataset, read, found, skip=unknown_labels == "skip")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Rows:
+    """The rows of a file as they are read, and what is to be said of them."""
+
+    file: RecordFile
+    data: DataConfig
+    texts: list[str] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)  # a row's labels, or the texts of its columns
+    rows: list[int] = field(default_factory=list)
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    n_faults: int = 0
+    blank: list[int] = field(default_factory=list)
+    short: list[int] = field(default_factory=list)
+    size: int = 0  # characters of all texts
+
+    def add(self, record: Record) -> None:
+        """Keep a row, or what is wrong with it."""
+        if record.blank:
+            self.blank.append(record.row)
+            return
+        place = f"{self.file.name}: row {record.row} (line {record.line})"
+        data = self.data
+        try:
+            whole = all(c in record.values for c in (*data.extra, data.text, *data.label))
+            if record.fault and not (record.short and whole):
+                raise DataError(f"{place}: {record.fault}")
+            text = message_of(record, data, place=place)
+            labels = self._labels(record, place)
+        except DataError as fault:
+            self.n_faults += 1
+            if len(self.faults) < _SHOWN_FAULTS:
+                self.faults.append((record.row, str(fault)))
+            return
+        if record.short:
+            self.short.append(record.row)
+        self.size += len(text)
+        if self.size > max_expanded_bytes(self.file.size_bytes):
+            raise DataError(
+                f"{self.file.name}: to row {record.row} its texts have {self.size:,} characters, "
+                f"over {MAX_EXPANSION} times the file's size; if it is not hostile, write it as CSV"
+            )
+        self.texts.append(text)
+        self.labels.append(labels)
+        self.rows.append(record.row)
+
+    def _labels(self, record: Record, place: str) -> Any:
+        found = []
+        for column in self.data.label:
+            value = record.values.get(column)
+            try:
+                if self.data.label_separator:
+                    return label_texts(value, self.data.label_separator)
+                found.append(label_text(value))
+            except DataError as fault:
+                raise DataError(f"{place}, column {column!r}: {fault}") from None
+        return found if len(found) > 1 else found[0]
+
+    def check(self) -> None:
+        """Raise a `DataError` if rows are at fault, or there are none."""
+        if self.faults:
+            (_, first), *others = self.faults
+            rest = self.n_faults - 1
+            many = "at least " * (self.n_faults > _MOST_FAULTS)
+            more = ", ".join(str(row) for row, _ in others)
+            listed = (
+                f" (and {many}{rest} more {'row' if rest == 1 else 'rows'}: {more}" if rest else ""
+            )
+            raise DataError(first + listed + ", …" * (rest > len(others)) + ")" * bool(rest))
+        if not self.texts:
+            raise DataError(f"{self.file.name}: a header but no rows; add labelled messages")
+
+    def notes(self) -> list[str]:
+        """Return what a person should know about the rows."""
+        empty = [row for row, t in zip(self.rows, self.texts, strict=True) if not t.strip()]
+        name = self.file.name
+        found = [
+            (self.blank, "rows of blank cells", "they were left out"),
+            (self.short, "rows without their last cells", "these were read as blank"),
+            (empty, "empty messages", "they were kept, and say nothing"),
+        ]
+        return [
+            f"{name}: {len(rows)} {what}, the first in row {rows[0]}; {done}"
+            for rows, what, done in found
+            if rows
+        ]
+
+    def place(self, position: int) -> str:
+        """Return what to call a kept row in messages."""
+        return f"{self.file.name}: row {self.rows[position]}"
+
+
+def _check_columns(data: DataConfig) -> None:
+    twice = next(
+        (c for c, n in Counter((*data.extra, data.text, *data.label)).items() if n > 1), ""
+    )
+    if twice:
+        raise ConfigError(f"column {twice!r} is named twice, as text or label; name another")
+    if data.label_separator and len(data.label) > 1:
+        raise ConfigError(
+            f"label_separator: found with {len(data.label)} label columns; it takes the labels of "
+            "one column apart: name one, or leave it out"
+        )
+
+
+def _labels(read: _Rows, labels: Sequence[str] | None) -> Labels:
+    """Return the rows' labels: those of a model, or those that are found."""
+    data, source, column = read.data, read.file.name, read.data.label[0]
+    if len(data.label) > 1:
+        targets = indicators(read.labels, data.label, place=read.place)
+        order = list(range(len(data.label))) if labels is None else in_order_of(labels, data.label)
+        names = tuple(data.label if labels is None else labels)
+        return Labels(targets=targets[:, order], names=names, kind="multilabel")
+    if labels is not None:
+        return matched_labels(read.labels, labels, source=source)
+    if data.label_separator:
+        return learned_sets(read.labels, column=column, source=source)
+    return learned_labels(read.labels, column=column, source=source, place=read.place)
+
+
+def _known(dataset: Dataset, read: _Rows, found: Labels, *, skip: bool) -> Dataset:
+    """Return the rows whose labels a model knows, or raise a `DataError` that tells the others."""
+    unknown = np.flatnonzero((dataset.targets < 0).reshape(len(dataset), -1).any(axis=1))
+    first = next(label for label in _set_of(read.labels[unknown[0]]) if label in found.unknown)
+    shown = ", ".join(f"{n} of {label!r}" for label, n in list(found.unknown.items())[:5])
+    shown += f" and {len(found.unknown) - 5} more" * (len(found.unknown) > 5)
+    if not skip or len(unknown) == len(dataset):
+        knows = ", ".join(dataset.labels[:20]) + ", …" * (len(dataset.labels) > 20)
+        raise DataError(
+            f"{read.place(unknown[0])}, column {read.data.label[0]!r}: found {first!r}; the model "
+            f"knows {knows}. Of {len(dataset)} rows {len(unknown)} carry labels it does not know "
+            f"({shown}); mend them, or leave these rows out with --unknown-labels skip"
+        )
+    note = (
+        f"{dataset.source}: {len(unknown)} of {len(dataset)} rows were left out, whose labels the "
+        f"model does not know: {shown}"
+    )
+    kept = dataset.subset(np.setdiff1d(np.arange(len(dataset)), unknown))
+    return replace(kept, notes=(*dataset.notes, note))
+
+
+def _set_of(labels: Any) -> tuple[str, ...]:
+    return labels if isinstance(labels, tuple) else (labels,)
 
 
 def read_texts(source: str | Path, data: DataConfig) -> tuple[str, ...]:
@@ -124,12 +285,16 @@ def read_texts(source: str | Path, data: DataConfig) -> tuple[str, ...]:
         The file, or a row of it, cannot be read as messages.
     """
     file = open_records(source)
-    for column in (*data.extra, data.text):
+    wanted = (*data.extra, data.text)
+    for column in wanted:
         file.require(column)
     found: dict[str, None] = {}
-    for record in file:
+    for record in file.records(wanted):
+        if record.blank:
+            continue
         place = f"{file.name}: row {record.row} (line {record.line})"
-        if record.fault:
+        whole = all(column in record.values for column in wanted)
+        if record.fault and not (record.short and whole):
             raise DataError(f"{place}: {record.fault}")
         found[message_of(record, data, place=place)] = None
     return tuple(text for text in found if text.strip())
@@ -184,69 +349,17 @@ def from_lists(texts: Iterable[Any], targets: Any, *, labels: Sequence[str] = ()
     width = len(values[0]) if many else 1
     columns = tuple(labels) or tuple(str(i) for i in range(width))
     table = [[str(part) for part in (v if many else [v])] for v in values]
-    found, names, kind = _targets(
-        table, columns if many else ("target",), rows=rows, source="labels"
-    )
+
+    def place(position: int) -> str:
+        return f"labels: row {rows[position]}"
+
+    if many:
+        targets = indicators(table, columns, place=place)
+        found = Labels(targets=targets, names=columns, kind="multilabel")
+    else:
+        given = [part for (part,) in table]
+        found = learned_labels(given, column="target", source="labels", place=place)
     return Dataset(
-        texts=tuple(messages), targets=found, labels=names, kind=kind,
+        texts=tuple(messages), targets=found.targets, labels=found.names, kind=found.kind,
         rows=tuple(rows), source="memory",
     )  # fmt: skip
-
-
-def _label_of(record: Record, column: str, *, place: str) -> str:
-    value = record.values.get(column)
-    text = "" if value is None or value != value else str(value).strip()
-    if not text:
-        raise DataError(f"{place}, column {column!r}: the label is empty; fill it or drop the row")
-    return text
-
-
-def _targets(
-    found: list[Any],
-    columns: tuple[str, ...],
-    *,
-    rows: list[int],
-    source: str,
-    labels: Sequence[str] | None = None,
-) -> tuple[Indices, tuple[str, ...], Kind]:
-    """Return targets, label names and kind from the labels' texts."""
-    if len(columns) > 1 or len(found[0]) > 1:
-        return _indicators(found, columns, rows=rows, source=source), columns, "multilabel"
-    values = [value for (value,) in found]
-    counts = Counter(values)
-    names = tuple(labels) if labels is not None else tuple(sorted(counts, key=_label_order))
-    unknown = next((v for v in counts if v not in names), None)
-    if unknown is not None:
-        place = f"{source}: row {rows[values.index(unknown)]}, column {columns[0]!r}"
-        raise DataError(f"{place}: found {unknown!r}; the model knows {', '.join(names)}")
-    if len(names) < 2:
-        raise DataError(
-            f"{source}: column {columns[0]!r}: found one class only ({names[0]!r}); give two"
-        )
-    if labels is None and len(names) > max(2, len(values) // 2):
-        raise DataError(
-            f"{source}: column {columns[0]!r}: found {len(names)} classes in {len(values)} rows; "
-            "name the column that holds the label"
-        )
-    index = {name: i for i, name in enumerate(names)}
-    targets = np.array([index[v] for v in values], dtype=np.int64)
-    return targets, names, "binary" if len(names) == 2 else "multiclass"
-
-
-def _indicators(
-    found: list[Any], columns: tuple[str, ...], *, rows: list[int], source: str
-) -> Indices:
-    known = {"0": 0, "1": 1, "false": 0, "true": 1, "0.0": 0, "1.0": 1}
-    for row, values in zip(rows, found, strict=True):
-        for column, value in zip(columns, values, strict=True):
-            if value.lower() not in known:
-                place = f"{source}: row {row}, column {column!r}"
-                raise DataError(f"{place}: found {value!r}; a multi-label column holds 0 or 1")
-    return np.array([[known[v.lower()] for v in values] for values in found], dtype=np.int64)
-
-
-def _label_order(name: str) -> tuple[int, int, str]:
-    digits = name.removeprefix("-")
-    if digits.isascii() and digits.isdigit() and len(digits) < 19:
-        return (0, int(name), name)
-    return (1, 0, name)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from tidegate.data.compression import SUFFIXES
 from tidegate.data.records import RecordFile, format_of
 from tidegate.errors import ConfigError, DataError, MissingExtraError
 
@@ -66,7 +67,14 @@ class RowFormat:
     @property
     def kind(self) -> str:
         """The format, by the file's name."""
-        return format_of(str(self.path), self.path)
+        last = self.path.suffix.lower()
+        found = "" if last in SUFFIXES and last != ".gz" else format_of(str(self.path), self.path)
+        if found not in ("csv", "tsv", "jsonl", "parquet"):
+            raise DataError(
+                f"{self.path}: CSV, TSV, JSON lines and Parquet are written, the first three "
+                "gzipped if asked; name it .csv, .jsonl.gz or the like"
+            )
+        return found
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -122,7 +130,7 @@ class RowFormat:
         fields = (
             [(name, arrow.string()) for name in self.source.columns]
             if known is None
-            else [(f.name, f.type) for f in known]
+            else list(zip(self.source.columns, (f.type for f in known), strict=True))
         )
         return arrow.schema([*fields, *((name, kinds[k]) for name, k in self.added.items())])
 
@@ -150,7 +158,9 @@ class RowFormat:
                         writer.write_table(table)
                 return
             if self.kind != "jsonl":
-                target.write(self._zipped(self._delimited([{c: c for c in self.columns}]).encode()))
+                named = (*self.source.headings, *self.added)
+                header = self._delimited([dict(zip(self.columns, named, strict=True))])
+                target.write(self._zipped(header.encode()))
             for part in parts:
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, target, 1 << 20)

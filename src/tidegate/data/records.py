@@ -1,32 +1,38 @@
-"""Files of rows: CSV, TSV, JSON lines, Parquet, any of them gzipped, or standard input.
+"""Files of rows: CSV, TSV, JSON lines or arrays, Parquet, Excel, compressed or not, standard input.
 
 Takes a path (or `-`), gives `Record`s one at a time in bounded memory, each with its place in the
-file. Knows nothing of labels or messages: that is `dataset`'s room.
+file. Each format is read by a module of its own, all of which this one chooses from. Knows nothing
+of labels or messages: that is `dataset`'s room.
 
-Text is UTF-8, with or without a byte-order mark. A file that is not is read as cp1252 (what older
-spreadsheets write), and the `RecordFile` says so in its notes.
+Text is UTF-8 unless it has a mark of UTF-16, or somebody names its encoding. A file that is not is
+read as cp1252 (what older spreadsheets write) where that makes sense, and the `RecordFile` says so
+in its notes.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
+import difflib
 import hashlib
-import io
-import json
 import os
+import stat
 import sys
-import zlib
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import Any
 
-from tidegate.data.spool import spool
-from tidegate.errors import DataError, MissingExtraError
+from tidegate.data.compression import SUFFIXES, compression_of, only_member, said
+from tidegate.data.encodings import encoding_of
+from tidegate.data.json_rows import JsonReader
+from tidegate.data.parquet_rows import ParquetReader
+from tidegate.data.record import Format, Reader, Record
+from tidegate.data.spool import Spooled, spool
+from tidegate.data.tables import TableReader
+from tidegate.data.workbook import WorkbookReader
+from tidegate.errors import ConfigError, DataError
 
-Format = Literal["csv", "tsv", "jsonl", "parquet"]
+__all__ = ["Format", "Record", "RecordFile", "format_of", "open_records"]
 
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -35,33 +41,14 @@ _SUFFIXES: dict[str, Format] = {
     ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "xlsx",
 }
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive or spreadsheet",
-    b"\x89PNG": "a PNG picture",
-    b"%PDF": "a PDF document",
-    b"PAR1": "a Parquet file under another name",
-    b"SQLite format 3": "an SQLite database",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
-_CONTROL = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One row: its number (from 1, the header not counted), line, values by column, and fault.
-
-    A record whose `fault` is not empty could not be read; its values are what there was of it.
-    """
-
-    row: int
-    line: int
-    values: dict[str, Any]
-    fault: str = ""
+_SHOWN_COLUMNS = 20
+_UNREADABLE = (OSError, UnicodeError, RecursionError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +58,48 @@ class RecordFile:
     Attributes
     ----------
     name : what to call the file in messages
-    columns : the columns' names, in file order (of JSON lines: those of the first object)
+    columns : a name for each column, in file order (of JSON: the keys of the first object)
+    headings : the columns' names as the file has them, which may be empty or repeated
     notes : what a person should know, such as an encoding fallback
+    size_bytes : of the file as it lies there, compressed or not
+    read_as : what the file's bytes do not tell: its format, the encoding and columns asked for
     """
 
     name: str
     columns: tuple[str, ...]
+    headings: tuple[str, ...]
     notes: tuple[str, ...]
     format: Format
+    size_bytes: int
+    read_as: tuple[str, ...]
     _path: Path
-    _encoding: str
-    _spooled: Any = field(default=None, repr=False)
+    _reader: Reader = field(repr=False)
+    _spooled: Spooled | None = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[Record]:
-        if self.format == "parquet":
-            return _parquet_records(self._path, self.name)
-        if self.format == "jsonl":
-            return _json_records(self)
-        return _delimited_records(self)
+        return self.records()
+
+    def records(self, columns: Sequence[str] | None = None) -> Iterator[Record]:
+        """Yield the rows.
+
+        Parameters
+        ----------
+        columns : those whose values are wanted; None: all. Some formats give the others too.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read from here on; what is wrong with one row is its `fault`.
+        """
+        row = 0
+        try:
+            for record in self._reader.records(columns):
+                row = record.row
+                yield record
+        except _UNREADABLE as error:
+            raise DataError(
+                f"{self.name}: after row {row}: cannot be read ({said(error)}); check the file"
+            ) from error
 
     def is_at(self, path: Path) -> bool:
         """Return whether a path leads to this very file, by whatever name or link."""
@@ -103,259 +114,191 @@ class RecordFile:
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file's bytes."""
-        with self._path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            with self._path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(f"{self.name}: cannot be read ({said(error)})") from None
 
     def about_rows(self) -> int | None:
-        """Return how many rows the file has, about: of text its lines, or None if it is zipped."""
-        if self.format == "parquet":
-            with _parquet(self._path, self.name) as file:
-                return int(file.metadata.num_rows)
+        """Return how many rows the file has, about: of text its lines; None if that is not known.
+
+        Compressed files and workbooks would have to be read for it.
+        """
+        if isinstance(self._reader, ParquetReader):
+            return self._reader.n_rows
+        if self.format in ("json", "xlsx") or compression_of(self._path):
+            return None
         with self._path.open("rb") as stream:
-            if stream.read(2) == b"\x1f\x8b":
-                return None
             chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
             return sum(chunk.count(b"\n") for chunk in chunks)
 
     def arrow_schema(self) -> Any:
         """Return the columns' types as pyarrow has them, of a Parquet file; else None."""
-        if self.format != "parquet":
-            return None
-        with _parquet(self._path, self.name) as file:
-            return file.schema_arrow
+        return self._reader.schema if isinstance(self._reader, ParquetReader) else None
 
-    def require(self, column: str) -> None:
-        """Raise a `DataError` that lists the columns unless `column` is among them."""
-        if column in self.columns:
+    def require(self, column: str, flag: str = "") -> None:
+        """Raise a `DataError` that lists the columns unless there is one, and only one, so named.
+
+        Parameters
+        ----------
+        flag : the command line's flag that names another
+
+        Examples
+        --------
+        >>> from importlib.resources import files
+        >>> open_records(files("tidegate") / "sample" / "messages.csv").require("text")
+        """
+        turns = self.headings.count(column)
+        if turns == 1 or (not turns and column in self.columns):
             return
-        have = ", ".join(repr(name) for name in self.columns)
-        cure = "name the right one"
-        if len(self.columns) == 1 and self.format == "csv":
-            for mark in ";\t|":
-                if mark in self.columns[0]:
-                    cure = f"its separator seems to be {mark!r}: save it with commas"
+        if turns:
+            places = [str(k) for k, found in enumerate(self.headings, 1) if found == column]
+            again = self.columns[int(places[1]) - 1]
+            raise DataError(
+                f"{self.name}: header: column {column!r} stands twice (columns "
+                f"{', '.join(places[:5])}); rename one, or name the second {again!r}"
+            )
+        shown = ", ".join(repr(name) for name in self.columns[:_SHOWN_COLUMNS])
+        more = len(self.columns) - _SHOWN_COLUMNS
+        have = shown + f" and {more} more" * (more > 0)
+        by = f" by {flag}" * bool(flag)
+        cure = self._cure(column, by)
         raise DataError(f"{self.name}: no column {column!r}; it has {have}: {cure}")
 
+    def _cure(self, column: str, by: str) -> str:
+        """Return what to do where a column is missing."""
+        if len(self.columns) == 1 and self.format in ("csv", "tsv"):
+            for mark, cure in ((";", "save it with commas"), ("|", "save it with commas"),
+                               ("\t", "save it with commas, or give --format tsv"),
+                               (",", "give --format csv")):  # fmt: skip
+                if mark in self.columns[0]:
+                    return f"its separator seems to be {mark!r}: {cure}"
+        plain = {" ".join(name.split()).casefold(): name for name in reversed(self.columns)}
+        same = plain.get(" ".join(column.split()).casefold())
+        if same is not None:
+            return f"{same!r} differs by case or spaces only: name it so, in quotes{by}"
+        close = difflib.get_close_matches(column, self.columns[:1000], n=1, cutoff=0.7)
+        if close:
+            return f"did you mean {close[0]!r}? Name the right one{by}"
+        if self.format in ("csv", "tsv", "xlsx") and _no_header(self.headings):
+            return (
+                "the file seems to have no header: name its columns by --columns, as in label,text"
+            )
+        return f"name the right one{by}"
 
-def open_records(source: str | Path, *, format: Format | None = None) -> RecordFile:
+
+def _no_header(headings: Sequence[str]) -> bool:
+    """Return whether a file's first row looks like data: numbers, or whole sentences."""
+    return any(h.replace(".", "", 1).strip().isdecimal() or len(h.split()) > 3 for h in headings)
+
+
+def open_records(
+    source: str | Path,
+    *,
+    format: Format | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
+) -> RecordFile:
     """Check a file and return it ready to iterate.
 
     Parameters
     ----------
     source : a path, or `-` for standard input (CSV unless `format` says otherwise)
     format : the format when the file's name does not tell
+    encoding : its encoding, as Python names it; by default it is found out
+    columns : the names of the columns of a file without a header
 
     Raises
     ------
     DataError
         The file is missing, empty, binary, of an unknown format, or in no readable encoding.
+    ConfigError
+        There is no such encoding; columns are named twice, or of a format that names its own.
     MissingExtraError
-        A Parquet file without pyarrow installed.
+        What reads the format, or decompresses it, is not installed.
     """
-    name, spooled = str(source), None
-    if name == "-":
-        name = "standard input"
-        spooled = spool(sys.stdin.buffer if sys.stdin is not None else None, name=name)
-        path = spooled.path
-    else:
-        path = Path(source)
-        if not path.exists():
-            raise DataError(f"{name}: no such file; check the path (from {Path.cwd()})")
-        if path.is_dir():
-            raise DataError(f"{name}: a folder was found; name one file in it")
-    kind = format or format_of(name, path)
-    if path.stat().st_size == 0:
-        raise DataError(f"{name}: the file is empty; it needs a header and rows")
-    encoding, notes = "", tuple[str, ...]()
-    if kind == "parquet":
-        columns = _parquet_columns(path, name)
-    else:
-        encoding, notes = _encoding_of(path, name)
-        columns = _first_columns(path, name=name, kind=kind, encoding=encoding)
+    name = str(source)
+    try:
+        spooled: Spooled | None
+        if name == "-":
+            name = "standard input"
+            spooled = spool(sys.stdin.buffer if sys.stdin is not None else None, name=name)
+        else:
+            spooled = _checked(Path(source), name)
+        path = Path(source) if spooled is None else spooled.path
+        kind = format or format_of(name, Path(name) if spooled else path)
+        size = path.stat().st_size
+        if not size:
+            raise DataError(f"{name}: the file is empty; it needs a header and rows")
+        reader = _reader(path, name, kind=kind, encoding=encoding, columns=columns)
+    except _UNREADABLE as error:
+        raise DataError(f"{name}: cannot be read ({said(error)}); check the file") from None
     return RecordFile(
-        name=name, columns=columns, notes=notes, format=kind,
-        _path=path, _encoding=encoding, _spooled=spooled,
+        name=name, columns=reader.columns, headings=reader.headings, notes=reader.notes,
+        format=kind, size_bytes=size, read_as=(kind, encoding or "", *columns),
+        _path=path, _reader=reader, _spooled=spooled,
     )  # fmt: skip
 
 
+def _reader(
+    path: Path, name: str, *, kind: Format, encoding: str | None, columns: Sequence[str]
+) -> Reader:
+    """Return what reads a format."""
+    if len(set(columns)) < len(columns) or "" in columns:
+        raise ConfigError(f"columns: found {', '.join(columns)!r}; give each column its own name")
+    if columns and kind in ("jsonl", "json", "parquet"):
+        raise ConfigError(f"columns: a {kind} file names its own columns; leave this out")
+    if kind == "parquet":
+        return ParquetReader.of(path, name)
+    if kind == "xlsx":
+        return WorkbookReader.of(path, name, columns=columns)
+    found = encoding_of(path, name, asked=encoding)
+    if kind in ("csv", "tsv"):
+        return TableReader.of(path, name, kind=kind, encoding=found, columns=columns)
+    return JsonReader.of(path, name, encoding=found, lines=kind == "jsonl")
+
+
+def _checked(path: Path, name: str) -> Spooled | None:
+    """Raise a `DataError` unless there is a file; of a pipe, return a copy that can be reread."""
+    if "\0" in name or not path.exists():
+        raise DataError(f"{name}: no such file; check the path (from {Path.cwd()})")
+    if path.is_dir():
+        raise DataError(f"{name}: a folder was found; name one file in it")
+    if path.is_file():
+        return None
+    if not stat.S_ISFIFO(path.stat().st_mode):
+        raise DataError(f"{name}: not a file; name one")
+    with path.open("rb") as stream:
+        return spool(stream, name=name)
+
+
 def format_of(name: str, path: Path) -> Format:
-    """Return the format that a file's name tells."""
+    """Return the format that a file's name tells; of a zip archive, the name of the file in it.
+
+    Raises
+    ------
+    DataError
+        It tells none.
+    """
     if name == "standard input":
         return "csv"
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in SUFFIXES:
+        zipped = suffixes.pop() == ".zip"
+        if zipped and not (suffixes and suffixes[-1] in _SUFFIXES) and path.is_file():
+            suffixes = [s.lower() for s in Path(_member_name(path, name)).suffixes]
     if not suffixes or suffixes[-1] not in _SUFFIXES:
         known = ", ".join(sorted(_SUFFIXES))
-        raise DataError(f"{name}: unknown kind of file; its name should end in one of {known}")
+        raise DataError(
+            f"{name}: unknown kind of file; its name should end in one of {known}, or give --format"
+        )
     return _SUFFIXES[suffixes[-1]]
 
 
-def _open_bytes(path: Path) -> IO[bytes]:
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path)) if zipped else path.open("rb")
-
-
-def _encoding_of(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the encoding that reads the whole file, and what to say about it."""
-    decoder, offset, fault = codecs.getincrementaldecoder("utf-8")(), 0, ""
+def _member_name(path: Path, name: str) -> str:
     try:
-        with _open_bytes(path) as stream:
-            head = stream.read(_CHUNK_BYTES)
-            _refuse_binary(head, name)
-            chunk = head
-            while chunk and not fault:
-                try:
-                    decoder.decode(chunk)
-                except UnicodeDecodeError as error:
-                    byte, place = error.object[error.start], offset + error.start
-                    fault = f"byte 0x{byte:02x} near offset {place} is not UTF-8"
-                offset += len(chunk)
-                chunk = stream.read(_CHUNK_BYTES)
-            if not fault and decoder.getstate()[0]:
-                fault = "its last character is cut off"
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{name}: the gzip data is broken ({error}); compress it anew") from None
-    if not fault:
-        return "utf-8-sig", ()
-    with _open_bytes(path) as stream:
-        text = io.TextIOWrapper(stream, encoding="cp1252")
-        try:
-            while text.read(_CHUNK_BYTES):
-                pass
-        except UnicodeDecodeError:
-            raise DataError(f"{name}: {fault} and not cp1252 either; save it as UTF-8") from None
-    return "cp1252", (f"{name}: {fault}, so the file was read as cp1252; save it as UTF-8",)
-
-
-def _refuse_binary(head: bytes, name: str) -> None:
-    for magic, what in _MAGIC.items():
-        if head.startswith(magic):
-            raise DataError(f"{name}: found {what}; save it as UTF-8 CSV")
-    if len(head) - len(head.translate(None, _CONTROL)) > len(head) // 20:
-        raise DataError(f"{name}: found binary data; save it as UTF-8 CSV, TSV or JSON lines")
-
-
-def _open_text(path: Path, encoding: str) -> io.TextIOWrapper:
-    return io.TextIOWrapper(_open_bytes(path), encoding=encoding, newline="")
-
-
-def _first_columns(path: Path, *, name: str, kind: Format, encoding: str) -> tuple[str, ...]:
-    """Return the header of a delimited file, or the keys of the first JSON object."""
-    with _open_text(path, encoding) as stream:
-        if kind == "jsonl":
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    values, fault = _json_object(line)
-                    if fault:
-                        raise DataError(f"{name}: line {number}: {fault}")
-                    return tuple(values)
-            raise DataError(f"{name}: no rows; write one JSON object a line")
-        try:
-            header = next((row for row in _reader(stream, kind) if any(row)), None)
-        except csv.Error as error:
-            raise DataError(f"{name}: header, line 1: {_csv_cure(error)}") from None
-    if header is None:
-        raise DataError(f"{name}: only white space was found; it needs a header and rows")
-    twice = next((c for c in header if header.count(c) > 1), None)
-    if twice is not None:
-        raise DataError(f"{name}: header: column {twice!r} stands twice; rename one")
-    return tuple(header)
-
-
-def _reader(stream: IO[str], kind: Format) -> Any:
-    return csv.reader(stream, delimiter="\t" if kind == "tsv" else ",", strict=True)
-
-
-def _csv_cure(error: csv.Error) -> str:
-    text = str(error)
-    if "field larger" in text:
-        return f"a field of over {csv.field_size_limit():,} characters; is a quote left open?"
-    if "unexpected end of data" in text:
-        return 'a quote is left open to the end of the file; close it, or double it ("")'
-    return f'{text}; a quote inside a quoted field is written ""'
-
-
-def _delimited_records(file: RecordFile) -> Iterator[Record]:
-    with _open_text(file._path, file._encoding) as stream:
-        reader, row, line = _reader(stream, file.format), 0, 0
-        columns, width = file.columns, len(file.columns)
-        header_seen = False
-        while True:
-            start = line + 1
-            try:
-                fields = next(reader, None)
-            except csv.Error as error:
-                # The reader goes on at the next line: all the rows up to it are one broken row.
-                row, line = row + 1, max(reader.line_num, start)
-                cure = _csv_cure(error)
-                if line > start:
-                    cure = f"lines {start} to {line} cannot be told apart: {cure}"
-                yield Record(row=row, line=start, values={}, fault=cure)
-                continue
-            if fields is None:
-                return
-            line = reader.line_num
-            if not any(fields) and (width > 1 or not fields):
-                continue
-            if not header_seen:
-                header_seen = True
-                continue
-            row += 1
-            fault = "" if len(fields) == width else _fields_cure(len(fields), width)
-            values = dict(zip(columns, fields, strict=False))
-            yield Record(row=row, line=start, values=values, fault=fault)
-
-
-def _fields_cure(found: int, needed: int) -> str:
-    fields = "field" if found == 1 else "fields"
-    cure = "write what is missing" if found < needed else "quote a text that holds the separator"
-    return f"{found} {fields} found, {needed} needed; {cure}"
-
-
-def _json_object(line: str) -> tuple[dict[str, Any], str]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return {}, f"not JSON ({error}); write one object a line"
-    if not isinstance(value, dict):
-        return {}, f"found {type(value).__name__}; write one JSON object a line"
-    return value, ""
-
-
-def _json_records(file: RecordFile) -> Iterator[Record]:
-    with _open_text(file._path, file._encoding) as stream:
-        row = 0
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                row += 1
-                values, fault = _json_object(line)
-                yield Record(row=row, line=number, values=values, fault=fault)
-
-
-def _parquet(path: Path, name: str) -> Any:
-    try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise MissingExtraError(
-            needed_for=f"reading {name}", missing="pyarrow", extra="parquet"
-        ) from None
-    try:
-        return parquet.ParquetFile(path)
-    except (arrow.ArrowException, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(f"{name}: not a Parquet file ({first}); write it anew") from None
-
-
-def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
-    with _parquet(path, name) as file:
-        return tuple(file.schema_arrow.names)
-
-
-def _parquet_records(path: Path, name: str) -> Iterator[Record]:
-    with _parquet(path, name) as file:
-        row = 0
-        for batch in file.iter_batches(batch_size=8192):
-            for values in batch.to_pylist():
-                row += 1
-                yield Record(row=row, line=row, values=values)
+        with zipfile.ZipFile(path) as archive:
+            return only_member(archive, name).filename
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{name}: not a zip archive ({said(error)}); compress it anew") from None

@@ -22,6 +22,9 @@ class Spooled:
     path: Path
     file: Any
 
+    def __del__(self) -> None:
+        self.file.close()
+
 
 def spool(stream: IO[bytes] | None, *, name: str) -> Spooled:
     """Copy a stream to a temporary file that goes when the copy is dropped.

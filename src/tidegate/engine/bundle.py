@@ -47,7 +47,10 @@ class BundleLayout:
     vocabulary: str = "vocabulary.json"
     weights: str = "weights.safetensors"
     pieces: str = "pieces.json"
-    optional: tuple[str, ...] = ("README.md", "report.json", "report.html", "model.onnx")
+    learned: str = "learned.bin"  # hashes of the rows it learned from, see `splits.row_hashes`
+    optional: tuple[str, ...] = (
+        "README.md", "report.json", "report.html", "model.onnx", "learned.bin",
+    )  # fmt: skip
     unlisted: tuple[str, ...] = ("model.onnx",)  # may be put there afterwards; never read then
 
     @property

@@ -16,9 +16,8 @@ NaN, left out of the mean. A label that rows carry and nothing predicts has prec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,110 +25,21 @@ import numpy.typing as npt
 from tidegate.config import Kind
 from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation import calibration
-from tidegate.evaluation.bootstrap import Score, interval, resamples
-from tidegate.evaluation.calibration import Floats, Reliability
+from tidegate.evaluation.bootstrap import (
+    Score,
+    at_edge,
+    interval,
+    of_gap,
+    of_share,
+    resamples,
+)
+from tidegate.evaluation.calibration import Floats
+from tidegate.evaluation.report import LabelScores, Report, frozen
 from tidegate.evaluation.thresholds import Threshold, decide
 
+__all__ = ["Comparison", "LabelScores", "Report", "compare", "evaluate", "mcnemar"]
+
 _CALIBRATION = "expected_calibration_error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelScores:
-    """The scores of one label against the rest; `support` is the number of rows carrying it."""
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What `evaluate` found.
-
-    `scores`: accuracy, precision, recall, f1, roc_auc (one label against the rest, ties are half),
-    average_precision (Σ (R_k - R_{k-1}) P_k, not interpolated), log_loss (nats),
-    expected_calibration_error (`calibration.calibration_error`); multilabel adds subset_accuracy
-    (all labels of a row right) and micro_f1, its accuracy is the share of right label decisions.
-    `replicates` resamples made the intervals. `confusion[t][p]` counts rows of label t decided as
-    p; None for multilabel. `reliability` bins what the calibration error is made of.
-    """
-
-    kind: Kind
-    labels: tuple[str, ...]
-    n_rows: int
-    threshold: float | tuple[float, ...]
-    replicates: int
-    scores: dict[str, Score]
-    confusion: list[list[int]] | None
-    reliability: Reliability
-    per_label: tuple[LabelScores, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        """Return dicts, lists, strings and numbers that strict JSON can hold; NaN becomes None."""
-        return cast(dict[str, object], _plain(asdict(self)))
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Report:
-        """Read what `to_dict` wrote; DataError if a key is missing, unknown or misshapen."""
-        try:
-            raw = {key: _frozen(value) for key, value in data.items()} | {
-                "scores": {name: Score(**row) for name, row in _frozen(data["scores"]).items()},
-                "confusion": data["confusion"],
-                "reliability": Reliability(**_frozen(data["reliability"])),
-                "per_label": tuple(LabelScores(**row) for row in _frozen(data["per_label"])),
-            }
-            return cls(**raw)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"report: not as to_dict writes it ({error}); evaluate anew") from error
-
-    def lines(self) -> list[str]:
-        """Return the report as aligned plain text, one string a line.
-
-        Examples
-        --------
-        >>> p = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]]
-        >>> report = evaluate([0, 1, 1, 1], p, labels=("calm", "flood"), kind="binary")
-        >>> report.lines()[0]
-        'binary, 4 rows, threshold 0.5; 95 % intervals, 1000 resamples'
-        """
-        t = "one a label" if isinstance(self.threshold, tuple) else f"{self.threshold:.4g}"
-        cut = "" if self.kind == "multiclass" else f", threshold {t}"
-        head = f"{self.kind}, {self.n_rows} rows{cut}; 95 % intervals, {self.replicates} resamples"
-        scores = ([name, s.value, s.low, s.high] for name, s in self.scores.items())
-        rows = ([r.label, r.precision, r.recall, r.f1, r.support] for r in self.per_label)
-        lines = [head, "", *_table(["score", "value", "low", "high"], scores), ""]
-        lines += _table(["label", "precision", "recall", "f1", "support"], rows)
-        if self.confusion is not None and len(self.labels) <= 12:  # wider ones fit no terminal
-            counts = ([name, *row] for name, row in zip(self.labels, self.confusion, strict=True))
-            lines += ["", *_table(["truth \\ decided", *self.labels], counts)]
-        return lines
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _frozen(value: object) -> Any:
-    """Undo `_plain`: lists are tuples, None is NaN."""
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
-    return math.nan if value is None else value
-
-
-def _table(header: list[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    shown = [[f"{c:.3f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
-    shown.insert(0, header)
-    first, *rest = (max(map(len, column)) for column in zip(*shown, strict=True))
-    form = "  ".join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in rest)])
-    return [form.format(*row) for row in shown]
 
 
 def evaluate(
@@ -177,7 +87,11 @@ def evaluate(
         threshold=_stated(threshold),
         replicates=sum(len(part["accuracy"]) for part in replicas),
         scores={
-            name: interval(value, [part[name] for part in replicas], centred=name == _CALIBRATION)
+            name: _held(
+                name,
+                interval(value, [part[name] for part in replicas], centred=name == _CALIBRATION),
+                rows,
+            )
             for name, value in values.items()
         },
         confusion=None if kind == "multilabel" else confusion,
@@ -191,7 +105,8 @@ def _stated(threshold: Threshold) -> float | tuple[float, ...]:
     t = np.asarray(threshold, dtype=np.float64)
     if t.ndim == 2:
         t = t.mean(axis=0) if t.shape[1] > 1 else t.mean()
-    return cast("float | tuple[float, ...]", _frozen(t.tolist()))
+    found: float | tuple[float, ...] = frozen(t.tolist())
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +146,24 @@ def _by_label(rows: _Rows, weights: Floats) -> dict[str, Floats]:
         "recall": carried * hits / np.maximum(support, 1.0),
         "f1": carried * 2.0 * hits / np.maximum(support + decided, 1.0),
     }
+
+
+def _held(name: str, score: Score, rows: _Rows) -> Score:
+    """Return a score whose interval holds at the edges, too."""
+    n, single = len(rows.right), rows.kind != "multilabel"
+    support, decided = rows.truth.sum(axis=0), rows.decided.sum(axis=0)
+    resting = {  # of each label's part of a score, on how many rows it rests
+        "precision": decided, "recall": support, "f1": np.maximum(support, decided),
+        "roc_auc": np.minimum(support, n - support), "average_precision": support,
+    }  # fmt: skip
+    if name in resting:
+        ns = resting[name][rows.scored][support[rows.scored] > 0].tolist()
+        if rows.kind == "binary" and name in ("precision", "recall") and ns:
+            return of_share(score, ns[0])
+        return at_edge(score, ns)
+    if name == "subset_accuracy" or (name == "accuracy" and single):
+        return of_share(score, n)
+    return at_edge(score, [n]) if name in ("accuracy", "micro_f1") else score
 
 
 def _label_scores(rows: _Rows, labels: Sequence[str]) -> tuple[LabelScores, ...]:
@@ -349,15 +282,15 @@ def compare(
     if a.truth.shape != b.truth.shape:
         raise DataError(f"theirs: {b.truth.shape[1]} columns, ours {a.truth.shape[1]}; match them")
     n = len(a.right)
-
+    unseen = math.inf if np.array_equal(ours, theirs) and np.array_equal(threshold, other) else n
     drawn = [_gap(a, b, weights) for weights in resamples((n,), bootstrap, seed=seed)]
     accuracy, f1 = _gap(a, b, np.ones((1, n)))
     wins, losses = int((a.right > b.right).sum()), int((a.right < b.right).sum())
     return Comparison(
         n_rows=n,
         replicates=sum(part.shape[1] for part in drawn),
-        accuracy=interval(accuracy, [part[0] for part in drawn]),
-        f1=interval(f1, [part[1] for part in drawn]),
+        accuracy=of_gap(interval(accuracy, [part[0] for part in drawn]), unseen),
+        f1=of_gap(interval(f1, [part[1] for part in drawn]), unseen),
         ours_only=wins,
         theirs_only=losses,
         mcnemar_p=None if kind == "multilabel" else mcnemar(wins, losses),

@@ -108,7 +108,7 @@ def parse_rule(rule: str) -> Rule:
             return Rule(name="precision", values=values)
         if name == "cost" and len(values) == 2 and max(values) > 0.0:
             return Rule(name="cost", values=values)
-    raise ConfigError(f"threshold rule: {rule!r} is none; use one of {_FORMS}")
+    raise ConfigError(f"threshold: found {rule!r}, which is no rule; use one of {_FORMS}")
 
 
 def choose_threshold(

@@ -160,6 +160,7 @@ def _job(
     """Return all that the output's bytes follow from."""
     return {
         "input_sha256": form.source.sha256(),
+        "read_as": list(form.source.read_as),
         "model_sha256": predictor.bundle.fingerprint(),
         "tidegate_version": VERSION,
         "columns": [*data.extra, data.text],
@@ -171,11 +172,17 @@ def _job(
 
 
 def _named(source: RecordFile) -> Iterator[Record]:
-    """Yield a file's records; if the system fails to read it, the fault names the file."""
+    """Yield a file's records; if the system fails to read it, the fault names the file.
+
+    That is the machine's fault and not the file's, so that the finished parts stay.
+    """
     try:
         yield from source
-    except OSError as fault:
-        raise OSError(fault.errno, said(fault), source.name) from fault
+    except DataError as fault:
+        cause = fault.__cause__
+        if isinstance(cause, OSError) and cause.errno:
+            raise OSError(cause.errno, said(cause), source.name) from fault
+        raise
 
 
 def _added(predictor: Predictor, prefix: str) -> dict[str, ColumnKind]:
@@ -261,7 +268,7 @@ def _message(record: Record, form: RowFormat, data: DataConfig, *, place: str) -
     """Return a record's message, or raise a `DataError` if it or its row cannot be kept."""
     if record.fault:
         raise DataError(f"{place}: {record.fault}")
-    if form.source.format == "jsonl" and form.kind != "jsonl":
+    if form.source.format in ("jsonl", "json") and form.kind != "jsonl":
         for column, value in record.values.items():
             if column not in form.source.columns:
                 raise DataError(

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.engine.bundle import Bundle
+from tidegate.data.splits import row_hashes
+from tidegate.engine.bundle import LAYOUT, Bundle
 from tidegate.engine.predictor import Predictor, to_probabilities
 from tidegate.engine.vectors import WordVectors
 from tidegate.errors import ParityError
@@ -66,6 +67,9 @@ def to_bundle(
             "source": prepared.dataset.source,
             "rows": len(prepared.train_rows),
             "sha256": prepared.fingerprint(),
+        },
+        extra_files={
+            LAYOUT.learned: row_hashes([prepared.dataset.texts[i] for i in prepared.train_rows])
         },
     )
     _settle(model, bundle, prepared)

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset
-from tidegate.data.splits import grouped_folds
+from tidegate.data.splits import cross_folds, grouped_folds
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
-from tidegate.errors import ConfigError, DataError
+from tidegate.errors import ConfigError
 from tidegate.evaluation.calibration import apply_temperature, fit_temperature
 from tidegate.evaluation.thresholds import decide
 from tidegate.training.baseline import Baseline, majority
@@ -231,16 +231,11 @@ def by_cross_validation(
     ConfigError
         Fewer than two folds.
     DataError
-        The rows all repeat one another.
+        No row can be held out.
     """
     if folds < 2:
         raise ConfigError(f"cv: found {folds}; give 2 or more folds")
-    numbers = grouped_folds(dataset, [1 / folds] * folds, seed=config.data.split_seed)
-    if len(np.unique(numbers)) < 2:
-        raise DataError(
-            f"{dataset.source}: {len(dataset)} rows are too few to hold any out; add some, or give "
-            "--score none"
-        )
+    numbers = cross_folds(dataset, folds, seed=config.data.split_seed)
     found: list[HeldOut] = []
     for fold in range(folds):
         others, held = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
@@ -253,24 +248,25 @@ def by_cross_validation(
 
 
 def _joined(dataset: Dataset, numbers: Indices, found: Sequence[HeldOut]) -> HeldOut:
-    """Return the answers of all folds in the order of the rows."""
-    order = np.argsort(numbers, kind="stable")
+    """Return the answers of all folds in the order of the rows that were held out."""
+    rows = np.flatnonzero(numbers >= 0)
+    order = np.argsort(numbers[rows], kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
 
     def answers(parts: Sequence[Answers]) -> Answers:
         several = dataset.kind == "multilabel"
         columns = len(dataset.labels) if several else 1
-        rows = [np.broadcast_to(p.threshold, (len(p.probabilities), columns)) for p in parts]
+        each = [np.broadcast_to(p.threshold, (len(p.probabilities), columns)) for p in parts]
         return Answers(
             probabilities=np.concatenate([p.probabilities for p in parts])[place],
-            threshold=np.concatenate(rows)[place],
+            threshold=np.concatenate(each)[place],
         )
 
     thresholds = np.mean([part.thresholds for part in found], axis=0)
     temperatures = np.log([part.temperature for part in found])
     return HeldOut(
-        way="cv", folds=len(found), test=dataset,
+        way="cv", folds=len(found), test=dataset.subset(rows),
         learned_rows=round(float(np.mean([part.learned_rows for part in found]))),
         ours=answers([part.ours for part in found]),
         rivals={n: answers([part.rivals[n] for part in found]) for n in found[0].rivals},

@@ -15,8 +15,16 @@ import numpy as np
 
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset
-from tidegate.data.splits import grouped_folds, split
-from tidegate.errors import ConfigError
+from tidegate.data.splits import (
+    SMALL_ROWS,
+    cross_folds,
+    groups_of,
+    split,
+    two_sides,
+    way_to_score,
+)
+from tidegate.errors import ConfigError, DataError
+from tidegate.evaluation.thresholds import parse_rule
 from tidegate.training.held_out import (
     Contestant,
     HeldOut,
@@ -28,8 +36,6 @@ from tidegate.training.loop import Epoch
 from tidegate.training.prepare import Indices, Prepared
 from tidegate.training.score import Scored, scores_of, with_metrics
 from tidegate.training.train import Trained, Weights, train
-
-SMALL_ROWS = 2000  # below, a fifth of the rows is too few to judge by
 
 Say = Callable[[str], None]
 
@@ -63,17 +69,8 @@ class Learner:
 
     @property
     def way(self) -> Literal["split", "cv", "none"]:
-        """How held-out figures are made.
-
-        By default small data are cross-validated: a fifth of them is too few rows to judge by.
-        Who asks for a random split has one.
-        """
-        chosen = self.config.data.score
-        if chosen != "auto":
-            return chosen
-        if self.config.data.split == "random":
-            return "split"
-        return "cv" if self.few_rows else "split"
+        """How held-out figures are made."""
+        return way_to_score(self.dataset, self.config.data)
 
     @property
     def few_rows(self) -> bool:
@@ -131,18 +128,28 @@ def train_on_all(learner: Learner) -> Trained:
     config, dataset = learner.config, learner.dataset
     if config.training.threshold == "half" and not config.training.calibrate:
         return learner.learn_all()
-    if learner.few_rows:
-        held_out = by_cross_validation(
-            dataset, config, folds=config.data.folds, learn=learner.learn_fold, baseline=False
-        )
-    else:
-        share = config.training.validation_share
-        folds = grouped_folds(dataset, (share, 1 - share), seed=config.data.split_seed)
-        first = learner.learn((np.flatnonzero(folds == 1), np.flatnonzero(folds == 0)))
-        held_out = by_split(first, baseline=False)
+    check_rule(dataset, config, way="cv" if learner.few_rows else "none")
+    try:
+        held_out = _first_answers(learner)
+    except DataError:
+        if config.training.threshold != "half":
+            raise
+        return learner.learn_all()  # no row can be held out to fit a temperature on
     if config.training.calibrate:
         held_out = calibrated(held_out)
     return _decided(learner.learn_all(), held_out)
+
+
+def _first_answers(learner: Learner) -> HeldOut:
+    """Return answers to held-out rows, from which a model without figures has its decisions."""
+    config, dataset = learner.config, learner.dataset
+    if learner.few_rows:
+        return by_cross_validation(
+            dataset, config, folds=config.data.folds, learn=learner.learn_fold, baseline=False
+        )
+    share = config.training.validation_share
+    first = learner.learn(two_sides(dataset, share, seed=config.data.split_seed))
+    return by_split(first, baseline=False)
 
 
 def train_and_score(
@@ -169,6 +176,7 @@ def train_and_score(
             "refit: found false with score=cv, which trains a model a fold; use split"
         )
     dataset, config = learner.dataset, learner.config
+    check_rule(dataset, config, way=way)
     part: Trained | None = None
     if way == "split":
         part = learner.learn(split(dataset, config.data))
@@ -189,6 +197,35 @@ def train_and_score(
     scored = scores_of(held_out, final.bundle, history, teacher=learner.teacher)
     changes = None if part is None else part.state_changes
     return with_metrics(replace(scored, state_changes=changes))
+
+
+def check_rule(dataset: Dataset, config: Config, *, way: Literal["split", "cv", "none"]) -> None:
+    """Raise a `ConfigError` if the rows do not hold what a threshold rule needs.
+
+    Of the rows that a model may learn from, some are kept to choose its threshold on: most rules
+    need a row of the positive class there, and learning needs another one.
+    """
+    rule, data = config.training.threshold, config.data
+    if parse_rule(rule).name not in ("f", "precision") or dataset.kind != "binary":
+        return
+    everything = np.arange(len(dataset))
+    sides = [everything]
+    if way == "split":
+        sides = [split(dataset, data)[0]]
+    elif way == "cv":
+        folds = cross_folds(dataset, data.folds, seed=data.split_seed)
+        sides = [np.flatnonzero(folds != fold) for fold in np.unique(folds[folds >= 0])]
+    positive = set(everything[dataset.targets == 1].tolist())
+    fewest = min(
+        len(groups_of([dataset.texts[i] for i in side if i in positive]))
+        for side in (side.tolist() for side in sides)
+    )
+    if fewest < 2:
+        raise ConfigError(
+            f"threshold: {rule!r} is chosen on rows kept from training, and needs one with label "
+            f"{dataset.labels[1]!r} there and another to learn from; of the {len(dataset)} rows "
+            f"{len(positive)} carry it: add some, or use --threshold half"
+        )
 
 
 def _decided(trained: Trained, held_out: HeldOut) -> Trained:

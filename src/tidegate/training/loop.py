@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from tidegate.config import Kind, TrainingConfig
 from tidegate.engine.batches import length_pools
 from tidegate.training.checkpoint import Workspace, restore_state, state_of
 from tidegate.training.model import MessageNet
+
+# Of logits (B, C), targets, and what each message counts.
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,10 @@ def fit(
     work, name : where each epoch's end is kept, by default nowhere, and the checkpoint's name
     on_epoch : called after each epoch
     """
-    loss_of = _loss(train, config, kind=kind)
+    # Of the training rows for both: a class may be missing among the watched ones.
+    class_weights = _class_weights(train, config, kind=kind, n_outputs=model.output.out_features)
+    loss_of = _loss(class_weights, kind=kind, smoothing=config.label_smoothing)
+    watch = partial(_watch, loss=_loss(class_weights, kind=kind, smoothing=0.0))
     optimizer = _optimizer(model, config)
     batches = _batches(train, config)
     schedule = _schedule(optimizer, config, steps=config.epochs * len(batches(0)))
@@ -100,7 +107,7 @@ def fit(
             losses.append(loss.detach())
             right += _n_right(logits.detach(), targets, kind=kind)
         seen = torch.stack(losses)
-        test_loss, test_accuracy = _watch(model, watched, config, kind=kind)
+        test_loss, test_accuracy = watch(model, watched, config, kind=kind)
         epoch = Epoch(
             number=number + 1, loss=float(seen.mean()), last_loss=float(seen[-1]),
             train_accuracy=right / len(train), test_loss=test_loss, test_accuracy=test_accuracy,
@@ -179,14 +186,14 @@ def predict_logits(model: MessageNet, data: Encoded, *, batch_size: int = 128) -
 
 
 def _watch(
-    model: MessageNet, watched: Encoded | None, config: TrainingConfig, *, kind: Kind
+    model: MessageNet, watched: Encoded | None, config: TrainingConfig, *, kind: Kind, loss: Loss
 ) -> tuple[float, float]:
     """Return loss and accuracy on the watched rows, or NaNs."""
     if watched is None or not len(watched):
         return float("nan"), float("nan")
     logits = predict_logits(model, watched, batch_size=config.batch_size)
-    loss = _loss(watched, config, kind=kind, smoothing=0.0)(logits, watched.targets, None)
-    return float(loss), _n_right(logits, watched.targets, kind=kind) / len(watched)
+    found = loss(logits, watched.targets, None)
+    return float(found), _n_right(logits, watched.targets, kind=kind) / len(watched)
 
 
 def _n_right(logits: Tensor, targets: Tensor, *, kind: Kind) -> float:
@@ -199,21 +206,17 @@ def _n_right(logits: Tensor, targets: Tensor, *, kind: Kind) -> float:
     return float((chosen == targets).sum())
 
 
-def _loss(
-    data: Encoded, config: TrainingConfig, *, kind: Kind, smoothing: float | None = None
-) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+def _loss(class_weights: Tensor | None, *, kind: Kind, smoothing: float) -> Loss:
     """Return the mean loss of logits (B, C): cross-entropy, or binary cross-entropy on logits."""
-    smooth = config.label_smoothing if smoothing is None else smoothing
-    class_weights = _class_weights(data, config, kind=kind)
 
     def loss(logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         if kind == "multiclass":
             each = nn.functional.cross_entropy(
-                logits, targets, weight=class_weights, label_smoothing=smooth, reduction="none"
+                logits, targets, weight=class_weights, label_smoothing=smoothing, reduction="none"
             )
         else:
             y = targets.float() if kind == "multilabel" else _positive(targets)[:, None]
-            soft = y * (1.0 - smooth) + 0.5 * smooth
+            soft = y * (1.0 - smoothing) + 0.5 * smoothing
             each = nn.functional.binary_cross_entropy_with_logits(logits, soft, reduction="none")
             if class_weights is not None:
                 each = each * torch.where(y >= 0.5, class_weights[1], class_weights[0])
@@ -228,15 +231,20 @@ def _positive(targets: Tensor) -> Tensor:
     return targets[:, 1] if targets.ndim == 2 else targets.float()
 
 
-def _class_weights(data: Encoded, config: TrainingConfig, *, kind: Kind) -> Tensor | None:
-    """Return n / (classes · count) of each class; multi-label: (2, L), for 0 and for 1."""
+def _class_weights(
+    data: Encoded, config: TrainingConfig, *, kind: Kind, n_outputs: int
+) -> Tensor | None:
+    """Return n / (classes · count) of each class; multi-label: (2, L), for 0 and for 1.
+
+    A class without a row in the data has the weight of one with one row.
+    """
     if config.class_weights == "none":
         return None
     if kind == "multilabel":
         positive = data.targets.float().mean(dim=0).clamp(1e-3, 1 - 1e-3)
         return torch.stack([0.5 / (1 - positive), 0.5 / positive])
     targets = data.targets.argmax(dim=1) if data.targets.ndim == 2 else data.targets
-    counts = torch.bincount(targets).clamp(min=1).float()
+    counts = torch.bincount(targets, minlength=max(2, n_outputs)).clamp(min=1).float()
     return len(data) / (len(counts) * counts)
 
 

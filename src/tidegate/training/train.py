@@ -16,12 +16,12 @@ import torch
 
 from tidegate.config import Config, Kind
 from tidegate.data.dataset import Dataset
-from tidegate.data.splits import grouped_folds
 from tidegate.data.splits import split as split_rows
+from tidegate.data.splits import two_sides
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
-from tidegate.evaluation.thresholds import choose_threshold
+from tidegate.evaluation.thresholds import choose_threshold, parse_rule
 from tidegate.presets import fitted
 from tidegate.training.checkpoint import Workspace
 from tidegate.training.export import to_bundle
@@ -149,13 +149,28 @@ def fitted_to(dataset: Dataset, config: Config, rows: Indices) -> Config:
 
 
 def _hold_back(dataset: Dataset, config: Config, rows: Indices) -> tuple[Indices, Indices]:
-    """Return the rows to learn from, and those kept to choose thresholds on."""
+    """Return the rows to learn from, and those kept to choose thresholds on.
+
+    Raises
+    ------
+    ConfigError
+        No threshold rule is so written, or no row can be kept.
+    """
     training = config.training
-    if training.threshold == "half":
+    rule = parse_rule(training.threshold)
+    if rule.name == "half" or dataset.kind == "multiclass":
         return rows, rows[:0]
-    shares = (training.validation_share, 1 - training.validation_share)
-    folds = grouped_folds(dataset.subset(rows), shares, seed=config.data.split_seed)
-    return rows[folds == 1], rows[folds == 0]
+    learned = dataset.subset(rows)
+    kept, held = two_sides(
+        learned, training.validation_share, seed=config.data.split_seed,
+        needed=(1,) * (dataset.kind == "binary"),
+    )  # fmt: skip
+    if not len(held):
+        raise ConfigError(
+            f"validation_share: none of {len(rows)} training rows can be kept to choose a "
+            "threshold on; add rows, or use --threshold half"
+        )
+    return rows[kept], rows[held]
 
 
 def _fit(
