@@ -65,6 +65,16 @@ def test_a_full_standard_output_is_one_line(names: dict[str, str], verb: str) ->
         assert done.stderr == "tidegate: standard output: No space left on device\n"
 
 
+def test_a_fault_that_nobody_reads_keeps_its_code(names: dict[str, str]) -> None:
+    done = shell(
+        "$T predict {model}.none fire 2>&1 | true; exit ${{PIPESTATUS[0]}}".format(**names)
+    )
+    assert (done.returncode, done.stderr) == (2, "")
+    for nowhere in ("2>/dev/full", "2>&-"):
+        done = shell(f"$T predict {names['model']}.none fire {nowhere}")
+        assert (done.returncode, done.stdout) == (2, "")
+
+
 def test_closed_streams_are_no_fault(names: dict[str, str]) -> None:
     done = shell("$T predict {model} fire >&-".format(**names))
     assert (done.returncode, done.stderr) == (0, "")

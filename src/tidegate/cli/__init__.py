@@ -98,14 +98,14 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as done:
         if not isinstance(done.__context__, BrokenPipeError):
             raise
-        silence()  # click and rich end the program when a reader leaves
+        silence(sys.stdout)  # click and rich end the program when a reader leaves
         return 0
     except _USAGE_FAULT as fault:
         message = getattr(fault, "format_message", fault.__str__)()
         message = message.rstrip(".") or "nothing to do; see tidegate --help"
         return _fault(message + _hint(options), code=2)
     except BrokenPipeError:
-        silence()
+        silence(sys.stdout)
         return 0
     except (TidegateError, OSError) as fault:
         if debug:
@@ -129,7 +129,7 @@ def _words(fault: TidegateError | OSError) -> str:
     if isinstance(fault.filename, str) or fault.errno not in _UNWRITABLE:
         place = f"{fault.filename}: " if fault.filename else ""
         return f"{place}{fault.strerror or fault}"
-    silence()  # what else is still to be written to it cannot be, either
+    silence(sys.stdout)  # what else is still to be written to it cannot be, either
     return f"standard output: {fault.strerror or fault}"
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import IO, Annotated, Any, Literal, get_origin
 
 import typer
 
@@ -45,9 +45,13 @@ NoClobber = Annotated[
 
 def say(*lines: str) -> None:
     """Write words for people to standard error; if nobody can read them, the work goes on."""
-    with contextlib.suppress(OSError):
+    if sys.stderr is None:  # closed; print would take standard output instead
+        return
+    try:
         for line in map(visible, lines):
             print(line, file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:
+        silence(sys.stderr)
 
 
 def tell_people(*lines: str) -> None:
@@ -55,17 +59,17 @@ def tell_people(*lines: str) -> None:
     try:
         put(*lines)
     except OSError:
-        silence()
+        silence(sys.stdout)
 
 
-def silence() -> None:
-    """Let what is still to be written to standard output go nowhere: its reader left.
+def silence(stream: IO[str]) -> None:
+    """Let what is still to be written to a stream go nowhere: its reader left.
 
     Without it Python fails once more, at its end, over the line that was not written.
     """
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
