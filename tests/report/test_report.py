@@ -53,7 +53,9 @@ def test_a_private_bundle_shows_no_message(any_scored: Scored) -> None:
     assert "tidegate train --private leaves them out" in re.sub("<[^>]+>", "", page)
     hidden = with_report(any_scored, title="model", private=True).extra_files
     for name, content in hidden.items():
-        assert not any(text in html.unescape(content.decode()) for text in texts), name
+        assert not any(
+            text in html.unescape(content.decode("utf-8", "replace")) for text in texts
+        ), name
     assert "No message of the data stands in this page" in hidden["report.html"].decode()
     assert hidden["report.json"] == shown["report.json"]
 

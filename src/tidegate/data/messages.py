@@ -42,7 +42,7 @@ def as_messages(texts: Any, *, name: str = "texts") -> list[str]:
             cure = "join its words with spaces" if tokens else "a message is text"
             found = f"{type(text).__name__} {short(text)}"
             raise DataError(f"{name}: row {number}: found {found}; {cure}")
-    return messages
+    return [str(text) for text in messages]  # NumPy has a str of its own
 
 
 def _column(texts: Any, name: str) -> Iterable[Any]:

@@ -149,7 +149,9 @@ class TableReader:
                 fault = self.encoding.fault_of("\n".join(cells))
             if self.ends_in_mark and len(cells) == width + 1 and not cells[-1].strip():
                 cells.pop()
-            if not fault and len(cells) == width and not any(map(str.strip, cells)):
+            # In a file of one column a cell of nothing is an empty message that somebody wrote.
+            blank = width > 1 and not any(map(str.strip, cells))
+            if not fault and len(cells) == width and blank:
                 yield self._blank(row, found.line, wanted)
                 continue
             short = not fault and len(cells) < width
