@@ -65,6 +65,26 @@ def test_lines_of_a_broken_cell_are_not_taken_for_rows(tmp_path: Path) -> None:
     assert "a cell before it may reach into it" in faults_of(path)[2]
 
 
+@pytest.mark.parametrize("head", ["text,y", "y,text", "id,y,text", "text,id,y"])
+def test_rows_between_two_stray_quotes_of_csv_are_asked_about(tmp_path: Path, head: str) -> None:
+    names = head.split(",")
+
+    def line(text: str, y: int) -> str:
+        return ",".join({"text": text, "y": str(y), "id": "7"}[name] for name in names)
+
+    rows = [line('"oh no', 0), *(line(f"m{i}", i % 2) for i in range(8)), line('ran off"', 1)]
+    rows += [line(f"n{i}", i % 2) for i in range(6)]
+    path = written(tmp_path / "d.csv", "\n".join([head, *rows]))
+    notes = read_dataset(path, DataConfig(label=("y",))).notes
+    assert "1 messages hold lines that look like rows, the first in row 1; is a quote" in notes[-1]
+
+
+def test_a_message_of_many_lines_is_not_asked_about(tmp_path: Path) -> None:
+    letter = '"Dear all,\nplease come, now\nas soon, as\nyou can"'
+    path = written(tmp_path / "d.csv", f"text,y\n{letter},0\nfine,1\n")
+    assert read_dataset(path, DataConfig(label=("y",))).notes == ()
+
+
 def test_quotes_escaped_by_backslashes_are_read_and_said(tmp_path: Path) -> None:
     lines = [f'"they said \\"flood {i}\\", twice \\\\ ",{i % 2}' for i in range(6)]
     path = written(tmp_path / "d.csv", "\n".join(["text,y", *lines]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,23 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.config import DataConfig, Kind
-from tidegate.data.compression import MAX_EXPANSION, max_expanded_bytes
 from tidegate.data.labels import (
     Labels,
     in_order_of,
     indicators,
-    label_text,
-    label_texts,
     learned_labels,
     learned_sets,
     matched_labels,
 )
-from tidegate.data.records import Format, Record, RecordFile, open_records
+from tidegate.data.records import Format, open_records
+from tidegate.data.rows import MOST_FAULTS, Rows, message_of
 from tidegate.errors import ConfigError, DataError
 
 Indices = npt.NDArray[np.int64]
-_SHOWN_FAULTS = 10
-_MOST_FAULTS = 1000  # a file of more is not read to its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,111 +112,21 @@ def read_dataset(
     for flag, names in (("--extra", data.extra), ("--text", (data.text,)), ("--label", data.label)):
         for column in names:
             file.require(column, flag)
-    read = _Rows(file=file, data=data)
+    read = Rows(file=file, data=data)
     for record in file.records(wanted):
         read.add(record)
-        if read.n_faults > _MOST_FAULTS:
+        if read.n_faults > MOST_FAULTS:
             break
     read.check()
     found = _labels(read, labels)
     dataset = Dataset(
         texts=tuple(read.texts), targets=found.targets, labels=found.names, kind=found.kind,
-        rows=tuple(read.rows), source=file.name, notes=(*file.notes, *read.notes(), *found.notes),
+        rows=tuple(read.rows), source=file.name,
+        notes=(*file.notes, *read.notes(), *read.swallowed(found.names), *found.notes),
     )  # fmt: skip
     if not found.unknown:
         return dataset
     return _known(dataset, read, found, skip=unknown_labels == "skip")
-
-
-@dataclass(slots=True, kw_only=True)
-class _Rows:
-    """The rows of a file as they are read, and what is to be said of them."""
-
-    file: RecordFile
-    data: DataConfig
-    texts: list[str] = field(default_factory=list)
-    labels: list[Any] = field(default_factory=list)  # a row's labels, or the texts of its columns
-    rows: list[int] = field(default_factory=list)
-    faults: list[tuple[int, str]] = field(default_factory=list)
-    n_faults: int = 0
-    blank: list[int] = field(default_factory=list)
-    short: list[int] = field(default_factory=list)
-    size: int = 0  # characters of all texts
-
-    def add(self, record: Record) -> None:
-        """Keep a row, or what is wrong with it."""
-        if record.blank:
-            self.blank.append(record.row)
-            return
-        place = f"{self.file.name}: row {record.row} (line {record.line})"
-        data = self.data
-        try:
-            whole = all(c in record.values for c in (*data.extra, data.text, *data.label))
-            if record.fault and not (record.short and whole):
-                raise DataError(f"{place}: {record.fault}")
-            text = message_of(record, data, place=place)
-            labels = self._labels(record, place)
-        except DataError as fault:
-            self.n_faults += 1
-            if len(self.faults) < _SHOWN_FAULTS:
-                self.faults.append((record.row, str(fault)))
-            return
-        if record.short:
-            self.short.append(record.row)
-        self.size += len(text)
-        if self.size > max_expanded_bytes(self.file.size_bytes):
-            raise DataError(
-                f"{self.file.name}: to row {record.row} its texts have {self.size:,} characters, "
-                f"over {MAX_EXPANSION} times the file's size; if it is not hostile, write it as CSV"
-            )
-        self.texts.append(text)
-        self.labels.append(labels)
-        self.rows.append(record.row)
-
-    def _labels(self, record: Record, place: str) -> Any:
-        found = []
-        for column in self.data.label:
-            value = record.values.get(column)
-            try:
-                if self.data.label_separator:
-                    return label_texts(value, self.data.label_separator)
-                found.append(label_text(value))
-            except DataError as fault:
-                raise DataError(f"{place}, column {column!r}: {fault}") from None
-        return found if len(found) > 1 else found[0]
-
-    def check(self) -> None:
-        """Raise a `DataError` if rows are at fault, or there are none."""
-        if self.faults:
-            (_, first), *others = self.faults
-            rest = self.n_faults - 1
-            many = "at least " * (self.n_faults > _MOST_FAULTS)
-            more = ", ".join(str(row) for row, _ in others)
-            listed = (
-                f" (and {many}{rest} more {'row' if rest == 1 else 'rows'}: {more}" if rest else ""
-            )
-            raise DataError(first + listed + ", …" * (rest > len(others)) + ")" * bool(rest))
-        if not self.texts:
-            raise DataError(f"{self.file.name}: a header but no rows; add labelled messages")
-
-    def notes(self) -> list[str]:
-        """Return what a person should know about the rows."""
-        empty = [row for row, t in zip(self.rows, self.texts, strict=True) if not t.strip()]
-        name = self.file.name
-        found = [
-            (self.blank, "rows of blank cells", "they were left out"),
-            (self.short, "rows without their last cells", "these were read as blank"),
-            (empty, "empty messages", "they were kept, and say nothing"),
-        ]
-        return [
-            f"{name}: {len(rows)} {what}, the first in row {rows[0]}; {done}"
-            for rows, what, done in found
-            if rows
-        ]
-
-    def place(self, position: int) -> str:
-        """Return what to call a kept row in messages."""
-        return f"{self.file.name}: row {self.rows[position]}"
 
 
 def _check_columns(data: DataConfig) -> None:
@@ -236,7 +142,7 @@ def _check_columns(data: DataConfig) -> None:
         )
 
 
-def _labels(read: _Rows, labels: Sequence[str] | None) -> Labels:
+def _labels(read: Rows, labels: Sequence[str] | None) -> Labels:
     """Return the rows' labels: those of a model, or those that are found."""
     data, source, column = read.data, read.file.name, read.data.label[0]
     if len(data.label) > 1:
@@ -251,7 +157,7 @@ def _labels(read: _Rows, labels: Sequence[str] | None) -> Labels:
     return learned_labels(read.labels, column=column, source=source, place=read.place)
 
 
-def _known(dataset: Dataset, read: _Rows, found: Labels, *, skip: bool) -> Dataset:
+def _known(dataset: Dataset, read: Rows, found: Labels, *, skip: bool) -> Dataset:
     """Return the rows whose labels a model knows, or raise a `DataError` that tells the others."""
     unknown = np.flatnonzero((dataset.targets < 0).reshape(len(dataset), -1).any(axis=1))
     first = next(label for label in _set_of(read.labels[unknown[0]]) if label in found.unknown)
@@ -298,26 +204,6 @@ def read_texts(source: str | Path, data: DataConfig) -> tuple[str, ...]:
             raise DataError(f"{place}: {record.fault}")
         found[message_of(record, data, place=place)] = None
     return tuple(text for text in found if text.strip())
-
-
-def message_of(record: Record, data: DataConfig, *, place: str) -> str:
-    """Return a record's message, its extra columns joined in before it.
-
-    Raises
-    ------
-    DataError
-        The message is missing, or not text. An empty one is a message that says nothing.
-    """
-    parts: list[str] = []
-    for column in (*data.extra, data.text):
-        value = record.values.get(column)
-        if column != data.text and (value is None or value == ""):
-            continue
-        if not isinstance(value, str):
-            what = "nothing" if value is None else f"{type(value).__name__} {value!r}"
-            raise DataError(f"{place}, column {column!r}: found {what}; a message is text")
-        parts.append(value)
-    return " ".join(parts)
 
 
 def from_lists(texts: Iterable[Any], targets: Any, *, labels: Sequence[str] = ()) -> Dataset:

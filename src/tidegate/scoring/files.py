@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tidegate.config import DataConfig
-from tidegate.data.dataset import message_of
 from tidegate.data.outputs import ColumnKind, Row, RowFormat, check_place, said
 from tidegate.data.records import Record, RecordFile
+from tidegate.data.rows import message_of
 from tidegate.engine.predictor import Predictor, Probabilities
 from tidegate.errors import DataError
 from tidegate.scoring.parts import Fault, Parts, open_parts
