@@ -15,7 +15,7 @@ from tidegate.data.dataset import from_lists
 from tidegate.data.splits import grouped_folds, normalise, split
 from tidegate.engine.bundle import Bundle
 from tidegate.errors import ConfigError
-from tidegate.report.card import model_card, with_report
+from tidegate.report.card import model_card, unscored, with_report
 from tidegate.report.page import report_page
 from tidegate.training.held_out import by_cross_validation
 from tidegate.training.learner import Learner, train_and_score
@@ -58,6 +58,9 @@ def test_a_private_bundle_shows_no_message(any_scored: Scored) -> None:
         ), name
     assert "No message of the data stands in this page" in hidden["report.html"].decode()
     assert hidden["report.json"] == shown["report.json"]
+    assert ("learned.bin" in shown, "learned.bin" in hidden) == (True, False)
+    alone = unscored(any_scored.bundle, title="model", private=True).extra_files
+    assert list(alone) == ["README.md"]
 
 
 def test_the_page_is_alone_and_small(any_scored: Scored) -> None:

@@ -51,7 +51,8 @@ def train(
     ] = 0,
     no_clobber: NoClobber = False,
     private: Annotated[
-        bool, typer.Option("--private", help="Show no message of the data in the report.")
+        bool,
+        typer.Option("--private", help="No message in the report, no hashes of those learned."),
     ] = False,
     format: FileFormat = None,
     encoding: Encoding = None,
@@ -113,7 +114,7 @@ def train_and_report(
     tell = say if as_json else tell_people
     learner = _learner(dataset, config, tell=tell, work=work, resume=resume)
     if learner.way == "none":
-        bundle = unscored(train_on_all(learner).bundle, title=output.name)
+        bundle = unscored(train_on_all(learner).bundle, title=output.name, private=private)
     else:
         scored = train_and_score(learner, on_fold=say, on_stage=say)
         tell("", *scored.lines())

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tidegate.engine.bundle import Bundle
+from tidegate.engine.bundle import LAYOUT, Bundle
 from tidegate.errors import visible
 from tidegate.report.page import report_page, verdict
 from tidegate.training.score import Scored
@@ -27,7 +27,8 @@ def with_report(scored: Scored, *, title: str, private: bool = False) -> Bundle:
     ----------
     title : what the model is called
     private : leave the messages out that report.html shows otherwise, the most instructive ones of
-        those held out; card and report.json never hold any
+        those held out (card and report.json never hold any), and the hashes of the rows learned
+        from, by which a message that somebody guesses could be found among them
     """
     data = json.dumps(scored.to_dict(), indent=1, allow_nan=False) + "\n"
     page = report_page(scored, title=title, private=private)
@@ -36,10 +37,17 @@ def with_report(scored: Scored, *, title: str, private: bool = False) -> Bundle:
         "report.json": data.encode(),
         "report.html": page.encode("utf-8", "backslashreplace"),
     }
-    return replace(scored.bundle, extra_files={**scored.bundle.extra_files, **files})
+    kept = _kept_files(scored.bundle, private=private)
+    return replace(scored.bundle, extra_files={**kept, **files})
 
 
-def unscored(bundle: Bundle, *, title: str) -> Bundle:
+def _kept_files(bundle: Bundle, *, private: bool) -> dict[str, bytes]:
+    """Return a bundle's further files that a report leaves in it."""
+    hidden = {LAYOUT.learned} if private else set()
+    return {name: data for name, data in bundle.extra_files.items() if name not in hidden}
+
+
+def unscored(bundle: Bundle, *, title: str, private: bool = False) -> Bundle:
     """Return a bundle that was trained without figures, with a card that says so."""
     card = "\n".join(
         [
@@ -54,7 +62,8 @@ def unscored(bundle: Bundle, *, title: str) -> Bundle:
             *_use_and_limits(bundle, taught=""),
         ]
     )
-    return replace(bundle, extra_files={**bundle.extra_files, "README.md": card.encode()})
+    kept = _kept_files(bundle, private=private)
+    return replace(bundle, extra_files={**kept, "README.md": card.encode()})
 
 
 def model_card(scored: Scored, *, title: str) -> str:
