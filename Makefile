@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-all lint format bench clean
+.PHONY: demo test test-slow test-heavy test-all lint format bench clean
 
 # The stamp is older than what it was installed from only when that changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -16,10 +16,14 @@ demo: $(VENV)/installed
 	$(BIN)/tidegate demo -o demo/model
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow and not heavy" --cov --cov-report=term
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# Apart from the rest: on a busy machine a case may pass its limit of seconds.
+test-heavy: $(VENV)/installed
+	$(BIN)/python -m pytest -m heavy
 
 test-all: test test-slow
 

@@ -50,7 +50,7 @@ def test_mutants_are_refused_or_answer(kind: str, tmp_path: Path) -> None:
     assert outcome.refused > 150
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["manifest", "weights", "vocabulary", "pieces"])
 def test_10000_mutants_are_refused_or_answer(kind: str, tmp_path: Path) -> None:
     command = [sys.executable, str(MUTANTS), kind, "10000", "1", str(tmp_path)]
