@@ -188,3 +188,13 @@ def test_the_split_that_is_scored_is_the_configs() -> None:
     config = small(epochs=1, score="split", test_share=0.4)
     scored = train_and_score(Learner(data, config))
     assert scored.test.rows == data.subset(split(data, config.data)[1]).rows
+
+
+def test_rows_that_repeat_one_another_choose_a_threshold_without_figures() -> None:
+    """Six messages eight times: no tenth of a fold's rows can be kept apart."""
+    texts = ["fire near", "flood storm", "calm sea", "my inbox", "storm fire", "coffee now"] * 8
+    marks = [[1, 0], [1, 1], [0, 0], [0, 0], [1, 1], [0, 1]] * 8
+    data = from_lists(texts, np.array(marks), labels=("a", "b"))
+    trained = train_on_all(Learner(data, small(epochs=1, threshold="f1", calibrate=False)))
+    assert len(trained.bundle.thresholds) == 2
+    assert trained.bundle.training_data["rows"] == 48

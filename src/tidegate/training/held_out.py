@@ -152,6 +152,16 @@ def calibrated(held_out: HeldOut) -> HeldOut:
     )
 
 
+def with_thresholds(held_out: HeldOut, rule: str) -> HeldOut:
+    """Return held-out answers with the thresholds that a rule chooses on them."""
+    test, ours = held_out.test, held_out.ours
+    if rule == "half" or test.kind == "multiclass":
+        return held_out
+    found = thresholds(test.targets, ours.probabilities, kind=test.kind, rule=rule)
+    answers = replace(ours, threshold=np.array(found if test.kind == "multilabel" else found[0]))
+    return replace(held_out, ours=answers, thresholds=found)
+
+
 def moved_thresholds(
     thresholds: npt.NDArray[np.float64], temperature: float
 ) -> npt.NDArray[np.float64]:

@@ -31,6 +31,7 @@ from tidegate.training.held_out import (
     by_cross_validation,
     by_split,
     calibrated,
+    with_thresholds,
 )
 from tidegate.training.loop import Epoch
 from tidegate.training.prepare import Indices, Prepared
@@ -144,9 +145,12 @@ def _first_answers(learner: Learner) -> HeldOut:
     """Return answers to held-out rows, from which a model without figures has its decisions."""
     config, dataset = learner.config, learner.dataset
     if learner.few_rows:
-        return by_cross_validation(
-            dataset, config, folds=config.data.folds, learn=learner.learn_fold, baseline=False
-        )
+        held_out = by_cross_validation(
+            dataset, undecided(config), folds=config.data.folds, learn=learner.learn_fold,
+            baseline=False,
+        )  # fmt: skip
+        # No figure is made of these answers, so that thresholds may be chosen on all of them.
+        return with_thresholds(held_out, config.training.threshold)
     share = config.training.validation_share
     first = learner.learn(two_sides(dataset, share, seed=config.data.split_seed))
     return by_split(first, baseline=False)
