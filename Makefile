@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 	$(BIN)/tidegate demo -o demo/model
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow and not heavy" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not heavy" --cov --cov-report=term
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow

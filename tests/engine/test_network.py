@@ -85,6 +85,28 @@ def test_a_message_scores_the_same_alone_and_in_company(
     assert (together[:12] == together[12:][::-1]).all()
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+@pytest.mark.parametrize(
+    ("units", "layers", "head", "width"),
+    [(4, 1, 0, 5), (32, 1, 0, 144), (192, 1, 0, 24), (64, 2, 50, 32), (272, 1, 7, 300)],
+)
+def test_company_changes_no_bit_of_an_answer(
+    cell: str, kind: str, units: int, layers: int, head: int, width: int
+) -> None:
+    bundle = tiny_bundle(
+        1, kind, cell=cell, hidden_size=units, num_layers=layers, head_size=head,
+        embedding_size=width,
+    )  # fmt: skip
+    rng = np.random.default_rng(3)
+    texts = [" ".join(rng.choice(WORDS, size=rng.integers(0, 20))) for _ in range(150)]
+    together = Predictor(bundle).predict_proba(texts)
+    for size in (1, 2, 7, 33):
+        other = Predictor(bundle)
+        parts = [other.predict_proba(texts[k : k + size]) for k in range(0, len(texts), size)]
+        assert (np.concatenate(parts) == together).all()
+
+
 def test_threads_change_nothing(messages: list[str]) -> None:
     bundle = tiny_bundle()
     many = [f"{text} {word} {n}" for text in messages for word in WORDS for n in range(2)]

@@ -226,6 +226,12 @@ def helpers_of(pid: int) -> list[int]:
     return found
 
 
+def obey_signals() -> None:
+    """Undo what `nohup` or a background shell has the tests, and all they start, ignore."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])
 def test_a_signal_leaves_parts_and_nothing_else(
     model: Path, source: Path, tmp_path: Path, name: str
@@ -241,8 +247,7 @@ def test_a_signal_leaves_parts_and_nothing_else(
         with source.open() as stream:
             return subprocess.Popen(
                 [*command, "-o", str(output), "--resume"], stdin=stream, stderr=subprocess.PIPE,
-                text=True, env=env,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+                text=True, env=env, preexec_fn=obey_signals,
             )  # fmt: skip
 
     start = time.perf_counter()
@@ -280,8 +285,9 @@ def test_an_ending_signal_says_how_to_go_on(
     many.write_text(lines[0] + "".join(lines[1:]) * 20)
     command = [sys.executable, "-m", "tidegate", "predict", str(model), "-i", str(many), "-o"]
     process = subprocess.Popen(
-        [*command, str(tmp_path / "out.csv")], stderr=subprocess.PIPE, text=True
-    )
+        [*command, str(tmp_path / "out.csv")], stderr=subprocess.PIPE, text=True,
+        preexec_fn=obey_signals,
+    )  # fmt: skip
     while process.poll() is None and not (tmp_path / ".out.csv.parts" / "part-000000").exists():
         time.sleep(0.01)
     process.send_signal(getattr(signal, name))

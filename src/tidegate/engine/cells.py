@@ -18,6 +18,7 @@ import numpy as np
 
 from tidegate.engine.batches import Packed
 from tidegate.engine.lstm import Floats
+from tidegate.engine.products import product_into
 
 Step = Callable[[Floats, Floats], Floats]
 
@@ -26,7 +27,7 @@ def rnn_layer(table: Floats, recurrent: Floats, packed: Packed, *, reverse: bool
     """Run the plain recurrent cell; table (V, H), recurrent (H, H) transposed → (S, H)."""
 
     def step(x: Floats, h: Floats) -> Floats:
-        return np.tanh(x + h @ recurrent)
+        return np.tanh(x + product_into(np.empty_like(x), h, recurrent))
 
     return _run(table, packed, step, units=recurrent.shape[0], reverse=reverse)
 
@@ -43,7 +44,7 @@ def gru_layer(
     units = recurrent.shape[0]
 
     def step(x: Floats, h: Floats) -> Floats:
-        u = h @ recurrent
+        u = product_into(np.empty_like(x), h, recurrent)
         half = np.float32(0.5)
         gates: Floats = np.tanh((x[:, : 2 * units] + u[:, : 2 * units]) * half) * half + half
         reset, update = gates[:, :units], gates[:, units:]

@@ -40,6 +40,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.engine.batches import Packed
+from tidegate.engine.products import product_into
 
 Floats = npt.NDArray[np.float32]
 
@@ -139,7 +140,7 @@ def lstm_layer(
         # start here have no state yet. Either way the leading rows are the ones that go on.
         m = 0 if before is None else min(n, len(before))
         if before is not None:
-            np.add(x[:m], before[:m].dot(recurrent, out=cell.u[:m]), out=cell.z[:m])
+            np.add(x[:m], product_into(cell.u[:m], before[:m], recurrent), out=cell.z[:m])
         if ids is None:
             cell.z[m:] = x[m:]
         before = h[start : start + n]

@@ -24,6 +24,7 @@ from tidegate.engine.batches import Packed
 from tidegate.engine.cells import gru_layer, rnn_layer
 from tidegate.engine.lstm import Floats, Trace, fold, lstm_layer
 from tidegate.engine.ngrams import NgramBranch
+from tidegate.engine.products import Product
 from tidegate.engine.vectors import WordVectors
 from tidegate.text.ids import Flat
 
@@ -35,6 +36,7 @@ class Direction:
     """One direction of a layer, folded: W.T (E, GH), b (GH,), U.T (H, GH), GRU's b_hn (H,)."""
 
     inputs: Floats
+    times_inputs: Product
     bias: Floats
     recurrent: Floats
     hidden_bias: Floats | None
@@ -75,6 +77,8 @@ class Network:
             self.ngrams = NgramBranch(weights, n_words=len(tokens), pieces=pieces)
         self.dense = _linear(weights, "dense") if config.head_size else None
         self.output = _linear(weights, "output")
+        self._into_dense = None if self.dense is None else Product(self.dense[0])
+        self._into_output = Product(self.output[0])
 
     @property
     def n_outputs(self) -> int:
@@ -97,7 +101,7 @@ class Network:
         `new_words` are the words of the ids from `len(vocabulary)` on, in id order.
         """
         x = self.word_vectors(ids, new_words)  # (n, E)
-        rows = [x @ direction.inputs + direction.bias for direction in self.layers[0]]
+        rows = [direction.times_inputs(x) + direction.bias for direction in self.layers[0]]
         if self.ngrams is not None:
             rows.append(self.ngrams.word_rows(ids, new_words))
         return rows
@@ -194,15 +198,14 @@ class Network:
 
     def head(self, pooled: Floats) -> Floats:
         """Return logits (B, C) of pooled states (B, F)."""
-        if self.dense is not None:
-            pooled = np.maximum(pooled @ self.dense[0] + self.dense[1], 0.0)
-        result: Floats = pooled @ self.output[0] + self.output[1]
-        return result
+        if self.dense is not None and self._into_dense is not None:
+            pooled = np.maximum(self._into_dense(pooled) + self.dense[1], 0.0)
+        return self._into_output(pooled) + self.output[1]
 
 
 def _table(below: Floats, direction: Direction) -> Floats:
     """Return W x + b of the layer below's states (S, F): (S, GH)."""
-    table: Floats = below @ direction.inputs
+    table = direction.times_inputs(below)
     table += direction.bias
     return table
 
@@ -242,8 +245,9 @@ def _direction(
         bias = b_x + b_h
     if config.cell == "lstm":
         w, u, bias = fold(w), fold(u), fold(bias)
+    inputs = np.ascontiguousarray(w.T)
     return Direction(
-        inputs=np.ascontiguousarray(w.T), bias=bias, recurrent=np.ascontiguousarray(u.T),
+        inputs=inputs, times_inputs=Product(inputs), bias=bias, recurrent=np.ascontiguousarray(u.T),
         hidden_bias=hidden_bias, reverse=reverse,
     )  # fmt: skip
 

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine.products import Product
 from tidegate.engine.vectors import cut_words, piece_means
 from tidegate.text.ids import Flat, Ints
 
@@ -92,6 +93,8 @@ class NgramBranch:
         ).astype(np.float32)  # (V, k + 1)
         self.bias: Floats = np.asarray(own["bias"], np.float32)
         self.floor = float(own["floor"][0])
+        output = own.get("piece_output")
+        self._piece_output = None if output is None else Product(output.astype(np.float32))
         self._own = own
         left, right = own["pairs"].astype(np.int64).T
         self._pair_keys = np.ascontiguousarray(left * (n_words + 2) + right)  # ascending
@@ -152,7 +155,7 @@ class NgramBranch:
 
         width = own["piece_rows"].shape[1]
         rows = piece_means(cut_words(words, self.pieces), rows_of, width=width)
-        return rows @ own["piece_output"].astype(np.float32) if "piece_output" in own else rows
+        return rows if self._piece_output is None else self._piece_output(rows)
 
     def logits(self, flat: Flat, table: Floats) -> Floats:
         """Return logits (B, k) of messages.
