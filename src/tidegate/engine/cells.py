@@ -27,7 +27,8 @@ def rnn_layer(table: Floats, recurrent: Floats, packed: Packed, *, reverse: bool
     """Run the plain recurrent cell; table (V, H), recurrent (H, H) transposed → (S, H)."""
 
     def step(x: Floats, h: Floats) -> Floats:
-        return np.tanh(x + product_into(np.empty_like(x), h, recurrent))
+        total: Floats = np.tanh(x + product_into(np.empty_like(x), h, recurrent))
+        return total
 
     return _run(table, packed, step, units=recurrent.shape[0], reverse=reverse)
 
