@@ -18,7 +18,18 @@ import warnings
 
 import typer
 
-from tidegate.cli import check, demo, evaluate, export, inspect, memory, predict, train, walk
+from tidegate.cli import (
+    check,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    memory,
+    predict,
+    serve,
+    train,
+    walk,
+)
 from tidegate.cli.printing import say, silence
 from tidegate.cli.signals import Ended, raised_signals
 from tidegate.errors import ConfigError, ParityError, TidegateError
@@ -41,6 +52,7 @@ app.command("memory")(memory.memory)
 app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("check")(check.check)
+app.command("serve")(serve.serve)
 
 # Newer typer ships its own copy of click: its exceptions are reached by name.
 _USAGE_FAULT: type[Exception] = next(

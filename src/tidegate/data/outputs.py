@@ -81,6 +81,14 @@ class RowFormat:
         """All columns, in order."""
         return (*self.source.columns, *self.added)
 
+    def header(self) -> bytes:
+        """Return the bytes before all parts: the columns' names, in CSV and TSV."""
+        if self.kind not in ("csv", "tsv"):
+            return b""
+        named = (*self.source.headings, *self.added)
+        line = self._delimited([dict(zip(self.columns, named, strict=True))])
+        return self._zipped(line.encode())
+
     def part(self, rows: Sequence[Row]) -> bytes:
         """Return the bytes of some rows.
 
@@ -157,10 +165,7 @@ class RowFormat:
                             ) from None
                         writer.write_table(table)
                 return
-            if self.kind != "jsonl":
-                named = (*self.source.headings, *self.added)
-                header = self._delimited([dict(zip(self.columns, named, strict=True))])
-                target.write(self._zipped(header.encode()))
+            target.write(self.header())
             for part in parts:
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, target, 1 << 20)

@@ -55,6 +55,22 @@ class _Mine:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Answers to n messages.
+
+    Attributes
+    ----------
+    probabilities : (n, n_labels)
+    tokens : (n,) tokens read
+    unknown : (n,) share of these that are not in the vocabulary
+    """
+
+    probabilities: Probabilities
+    tokens: npt.NDArray[np.int64]
+    unknown: Probabilities
+
+
 class Predictor:
     """A model ready to answer, from any number of threads.
 
@@ -173,6 +189,18 @@ class Predictor:
             return probabilities
         place = {text: i for i, text in enumerate(distinct)}
         return probabilities[[place[text] for text in messages]]
+
+    def answer(self, texts: Sequence[str]) -> Answers:
+        """Return probabilities, the same as `predict_proba`'s, and what was read of each message.
+
+        It is for callers that tell their users how well the model knows a message's words. The
+        messages are computed together, as they are given, without helpers.
+        """
+        logits, tokens, unknown = self.reader().answer(texts)
+        probabilities = to_probabilities(
+            logits, kind=self.kind, temperature=self.bundle.temperature
+        )
+        return Answers(probabilities=probabilities, tokens=tokens, unknown=unknown)
 
     def predict(self, texts: Iterable[Any]) -> list[str] | list[tuple[str, ...]]:
         """Return each message's label; multi-label: the tuple of those above their threshold."""

@@ -22,9 +22,10 @@ from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
 from tidegate.engine.words import WordTables
 from tidegate.text.encoder import MAX_OPEN_WORDS, MAX_SURFACE_CHARACTERS, Encoder
-from tidegate.text.ids import Flat, flatten
+from tidegate.text.ids import Flat, Ints, flatten
 from tidegate.text.vocabulary import PAD_ID
 
+Doubles = npt.NDArray[np.float64]
 CHUNK_VALUES = 192 * 1024  # of a step's gates, so that they stay in the processor's cache
 CHUNK_MESSAGES = 384  # at least: fewer rows make slow matrix products
 CHUNK_TOKENS = 131_072  # of a chunk at most, for messages of many tokens
@@ -86,6 +87,17 @@ class Reader:
     def text_logits(self, texts: Sequence[str]) -> Floats:
         """Return logits (n, n_outputs) of texts."""
         return self._logits(self.encoder.encode_all(texts))
+
+    def answer(self, texts: Sequence[str]) -> tuple[Floats, Ints, Doubles]:
+        """Return logits (n, n_outputs) of texts, tokens read (n,), and the share unknown (n,)."""
+        flat = self.encoder.encode_all(texts)
+        n_known, unknown_id = len(self.encoder.vocabulary), self.encoder.vocabulary.unknown_id
+        # A running sum and not `reduceat`, which takes no end past the last row.
+        unknown = np.append(0, np.cumsum((flat.ids >= n_known) | (flat.ids == unknown_id)))
+        n_unknown = unknown[flat.starts + flat.lengths] - unknown[flat.starts]
+        padding = (flat.lengths == 1) & (flat.ids.take(flat.starts, mode="clip") == PAD_ID)
+        tokens = np.where(padding, 0, flat.lengths)
+        return self._logits(flat), tokens, n_unknown / flat.lengths
 
     def with_ngrams(self, logits: Floats, texts: Sequence[str]) -> Floats:
         """Return an LSTM's logits (n, n_outputs) of texts with those of the n-gram branch."""

@@ -30,11 +30,12 @@ from tidegate.errors import DataError
 from tidegate.scoring.parts import Fault, Parts, open_parts
 from tidegate.version import VERSION
 
-__all__ = ["Fault", "OnError", "Scored", "score_file"]
+__all__ = ["Fault", "OnError", "Scored", "score_file", "scored_parts"]
 
 OnError = Literal["fail", "skip", "null"]
 
 PART_ROWS = 8192
+STREAMED_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,21 +90,14 @@ def score_file(
         anything else that the machine refuses: the finished parts stay, for `resume`.
     """
     data = data or predictor.bundle.config.data
-    for column in (*data.extra, data.text):
-        source.require(column)
     target = Path(output)
     check_place(target)
     if source.is_at(target):
         raise DataError(f"{output}: it is the input, which stays as it is; name another output")
-    form = RowFormat(
-        path=target, source=source, added=_added(predictor, prefix),
+    form = _format(
+        predictor, source, target, data=data, prefix=prefix,
         safe_for_spreadsheets=safe_for_spreadsheets,
     )  # fmt: skip
-    for column in form.added:
-        if column in source.columns:
-            raise DataError(
-                f"{source.name}: it has a column {column!r} already; choose a prefix for the new"
-            )
     ask = partial(_ask, form=form, data=data, on_error=on_error)
     run = _Run(predictor=predictor, form=form, ask=ask, on_progress=on_progress)
     try:
@@ -115,6 +109,78 @@ def score_file(
     except OSError as fault:
         raise DataError(run.refused(fault)) from fault
     return Scored(rows=run.rows, resumed=run.resumed, faults=faults)
+
+
+def scored_parts(
+    predictor: Predictor,
+    source: RecordFile,
+    name: str,
+    *,
+    data: DataConfig | None = None,
+    on_error: OnError = "fail",
+    prefix: str = "",
+    safe_for_spreadsheets: bool = False,
+) -> Iterator[bytes]:
+    """Yield a file's rows with their answers in parts that make one file together.
+
+    It is for who passes them on at once. With `on_error="fail"` all rows are looked at before the
+    first part is given, so that no part is given of a file that has a fault.
+
+    Parameters
+    ----------
+    name : what a file of it would be called, by which its format is told: CSV, TSV or JSON lines
+
+    Raises
+    ------
+    DataError
+        A column is missing or in the way, a row cannot be scored, or the format has no parts.
+    """
+    data = data or predictor.bundle.config.data
+    form = _format(
+        predictor, source, Path(name), data=data, prefix=prefix,
+        safe_for_spreadsheets=safe_for_spreadsheets,
+    )  # fmt: skip
+    if form.kind == "parquet":
+        raise DataError(f"{name}: Parquet is not written in parts; take CSV or JSON lines")
+    if on_error == "fail":
+        for block in _blocks(source, STREAMED_ROWS):
+            _ask(block, form=form, data=data, on_error=on_error)
+    header = form.header()
+    if header:
+        yield header
+    for block in _blocks(source, STREAMED_ROWS):
+        asked = _ask(block, form=form, data=data, on_error=on_error)
+        probabilities = predictor.predict_proba([text for text in asked.texts if text is not None])
+        yield form.part(_rows(asked, form, predictor, probabilities))
+
+
+def _blocks(records: Iterable[Record], n_rows: int) -> Iterator[list[Record]]:
+    rows = iter(records)
+    return iter(lambda: list(islice(rows, n_rows)), [])
+
+
+def _format(
+    predictor: Predictor,
+    source: RecordFile,
+    target: Path,
+    *,
+    data: DataConfig,
+    prefix: str,
+    safe_for_spreadsheets: bool,
+) -> RowFormat:
+    """Return how the rows are written, all columns checked."""
+    for column in (*data.extra, data.text):
+        source.require(column)
+    form = RowFormat(
+        path=target, source=source, added=_added(predictor, prefix),
+        safe_for_spreadsheets=safe_for_spreadsheets,
+    )  # fmt: skip
+    for column in form.added:
+        if column in source.columns:
+            raise DataError(
+                f"{source.name}: it has a column {column!r} already; choose a prefix for the new"
+            )
+    return form
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,7 +199,7 @@ class _Run:
         records = _named(self.form.source)
         self.resumed = self.rows = sum(1 for _ in islice(records, len(parts) * PART_ROWS))
         self.on_progress(self.rows)
-        blocks = iter(lambda: list(islice(records, PART_ROWS)), [])
+        blocks = _blocks(records, PART_ROWS)
         with closing(_answered(self.predictor, map(self.ask, blocks))) as answered:
             for asked, probabilities in answered:
                 rows = _rows(asked, self.form, self.predictor, probabilities)

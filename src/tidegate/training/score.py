@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tidegate.data.dataset import Dataset
 from tidegate.engine.bundle import Bundle
+from tidegate.evaluation.profile import Profile, profile
 from tidegate.evaluation.scores import Comparison, Report, compare, evaluate
 from tidegate.training.cost import Cost
 from tidegate.training.held_out import OURS, Answers, Contestant, HeldOut, by_split
@@ -202,10 +203,18 @@ def with_metrics(scored: Scored) -> Scored:
         "protocol": _protocol(scored),
         "scores": scored.report.to_dict()["scores"],
         "rivals": {r.name: r.report.to_dict()["scores"] for r in scored.rivals},
+        "profile": _profile(scored).to_dict(),
     }
     if scored.state_changes is not None:
         kept["initial_state_changes"] = scored.state_changes
     return replace(scored, bundle=replace(scored.bundle, metrics=kept))
+
+
+def _profile(scored: Scored) -> Profile:
+    """Return what the held-out messages were like, for a server to compare later ones with."""
+    held = scored.held_out
+    unknown = held.n_unknown / np.maximum(held.n_tokens, 1)
+    return profile(scored.probabilities, held.n_tokens, unknown, kind=held.test.kind)
 
 
 def _protocol(scored: Scored) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""Corrections that people send, kept as rows of a CSV file that can be trained on.
+
+Each is added at the end in one write, under a lock, so that processes do not mix their rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from pathlib import Path
+
+from tidegate.data.outputs import delimited
+from tidegate.errors import DataError
+from tidegate.serving.models import Served
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where only one process runs
+    fcntl = None  # type: ignore[assignment]
+
+COLUMNS = ("text", "label", "decided", "probability", "model", "fingerprint", "time")
+
+
+class Feedback:
+    """The file.
+
+    Raises
+    ------
+    DataError
+        It cannot be written, or has other columns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open("a+", encoding="utf-8", newline="") as stream:
+                stream.seek(0)
+                header = next(csv.reader(stream), None)
+                if header is None:
+                    stream.write(delimited([list(COLUMNS)]))
+        except (OSError, UnicodeDecodeError, csv.Error) as fault:
+            why = getattr(fault, "strerror", None) or str(fault)
+            raise DataError(f"{path}: {why}; corrections cannot be kept there") from None
+        if header not in (None, list(COLUMNS)):
+            raise DataError(
+                f"{path}: its columns are not {', '.join(COLUMNS)}; name another file for feedback"
+            )
+
+    def keep(
+        self, model: Served, text: str, label: str, *, decided: str, probability: float
+    ) -> None:
+        """Add a correction; it is on the disk when this returns.
+
+        Raises
+        ------
+        OSError
+            There is no room, or no permission any more.
+        """
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        row = [text, label, decided, f"{probability:.6f}", model.name, model.fingerprint, stamp]
+        data = delimited([row]).encode("utf-8", "replace")
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            size = os.fstat(handle).st_size
+            try:
+                written = os.write(handle, data)
+                if written < len(data):
+                    raise OSError(28, "no room")
+                os.fsync(handle)
+            except OSError:
+                os.ftruncate(handle, size)  # no half of a row stays
+                raise
+        finally:
+            os.close(handle)
