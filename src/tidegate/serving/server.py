@@ -234,8 +234,7 @@ class _Worker:
         ----------
         number : the row of the meters that is its own
         """
-        self.meters.process = number
-        self.meters.renew()
+        self.meters.be(number)
         state = State()
         app, service = make_app(
             self.models, settings=self.settings, meters=self.meters, state=state
@@ -277,6 +276,7 @@ class _Supervisor:
         wake, waker = socket.socketpair()  # a signal that comes at any moment is seen here
         waker.setblocking(False)
         signal.set_wakeup_fd(waker.fileno())
+        self._worker.meters.be(self._n_workers)  # the row after the workers'
         for number in (*_SIGNALS, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, self._heard)
         try:
@@ -326,7 +326,6 @@ class _Supervisor:
                 self._ending = True
                 self._send(signal.SIGTERM)
                 raise DataError("serve: the workers end as soon as they are started; see the log")
-            self._worker.meters.process = self._n_workers
             self._worker.meters.restarted()
             self._start(number)
 
