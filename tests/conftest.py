@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import servers
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset, from_lists
 from tidegate.engine.bundle import Bundle
@@ -169,3 +170,34 @@ def browser() -> Iterator[object]:
         found = driver.chromium.launch(executable_path=str(chromium), args=flags)
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def served_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_ngrams().save(tmp_path_factory.mktemp("served") / "crisis")
+
+
+@pytest.fixture(scope="session")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_ngrams(9).save(tmp_path_factory.mktemp("served") / "other")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Start]:
+    """Start servers; they end with the tests of a file."""
+    running: list[servers.Server] = []
+
+    def begin(*words: str | Path, **more: object) -> servers.Server:
+        running.append(servers.begin(tmp_path_factory.mktemp("log") / "log", *words, **more))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.process.kill()
+        one.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(start: servers.Start, served_model: Path, other_model: Path) -> servers.Server:
+    """A server of two models."""
+    return start(f"crisis={served_model}", f"other={other_model}")

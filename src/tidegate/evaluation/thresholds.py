@@ -162,9 +162,10 @@ def _search(p: Floats, y: Integers, *, asked: Rule, rule: str) -> float:
     if asked.name == "precision":
         reached = (tp > 0) & (tp >= asked.values[0] * (tp + fp) - 1e-9)
         if not reached.any():
+            most = float((tp / np.maximum(tp + fp, 1)).max())
             raise ConfigError(
-                f"threshold rule: no threshold reaches {rule!r} on these {len(p)} rows; "
-                "ask for a lower precision"
+                f"threshold rule: no threshold reaches {rule!r} on these {len(p)} rows; the most "
+                f"is {most:.3f}: ask for a lower precision"
             )
         return float(thresholds[reached.argmax()])
     if asked.name == "cost":

@@ -31,6 +31,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_DRAIN_SECONDS = 2.0
 _OPEN = ("/healthz", "/readyz")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -135,7 +136,6 @@ class Gate:
             return
         limits = self._settings.limits
         if self._meters.in_flight > limits.requests:
-            one.closes = False
             raise Problem(
                 429, f"{limits.requests} requests are in work; ask again shortly", retry_after=1
             )
@@ -242,10 +242,27 @@ class _Request:
             message = {**message, "headers": headers}
         await self._send(message)
 
+    async def _drain(self) -> None:
+        """Take in what is still being sent, and drop it, for a moment.
+
+        A connection that is closed while its other end sends is reset, and the answer with it.
+        """
+        if self.header(b"expect"):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self.body_done:
+                    message = await self._receive()
+                    if message["type"] != "http.request":
+                        return
+                    self.body_done = not message.get("more_body", False)
+
     async def tell(self, problem: Problem) -> None:
         """Answer with a problem, unless an answer has begun: then it ends there, cut short."""
         if self.status:
             raise problem
+        if problem.status == 413:
+            await self._drain()
         body = problem.body(self.id)
         headers = [*problem.headers, (b"content-length", str(len(body)).encode())]
         await self.send(
