@@ -247,7 +247,7 @@ class _Request:
 
         A connection that is closed while its other end sends is reset, and the answer with it.
         """
-        if self.header(b"expect"):
+        if self.body_done or self.header(b"expect"):
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -261,7 +261,7 @@ class _Request:
         """Answer with a problem, unless an answer has begun: then it ends there, cut short."""
         if self.status:
             raise problem
-        if problem.status == 413:
+        if problem.status != 408:
             await self._drain()
         body = problem.body(self.id)
         headers = [*problem.headers, (b"content-length", str(len(body)).encode())]

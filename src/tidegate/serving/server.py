@@ -37,6 +37,7 @@ from tidegate.serving.settings import Limits, Settings
 BACKLOG = 2_048
 KEEP_ALIVE_SECONDS = 75
 END_SECONDS = 30  # for requests in work to end in, after SIGTERM
+_LAST_WORDS_SECONDS = 0.5  # for a request on a connection that was accepted last to come in
 _QUICK_DEATHS = 5  # in a row, each within a second of its start: then something is wrong for good
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -157,6 +158,13 @@ class _Protocol(HttpToolsProtocol):
             super().on_message_complete()
         self._in_headers = True
 
+    def shutdown(self) -> None:
+        """End the connection; if its request is still on its way, when that is answered."""
+        if getattr(self, "cycle", None) is None:  # before the first request there is none
+            self.loop.call_later(_LAST_WORDS_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
+
     def _refuse(self) -> None:
         """Answer 431, once, and close."""
         if self.transport.is_closing():
@@ -195,6 +203,26 @@ class _Server(uvicorn.Server):
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, self._reload)
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept who is waiting at the door, then close it, and end when all are answered."""
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state,
+                app_state=self.lifespan.state, _loop=loop,
+            )  # fmt: skip
+            return made
+
+        for listener in sockets or []:
+            listener.listen(0)  # who comes now is told to try again
+            with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
+                while True:
+                    connection, _ = listener.accept()
+                    connection.setblocking(False)
+                    await loop.connect_accepted_socket(protocol, connection)
+        await super().shutdown(sockets)
 
     def _end(self) -> None:
         if self._state.draining:  # asked twice: now
@@ -296,6 +324,8 @@ class _Supervisor:
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if number in _SIGNALS:
             self._ending = True
+            # The door is closed by the last worker that stands at it, when nobody waits there.
+            self._worker.listener.close()
             self._send(signal.SIGTERM)
         elif number == signal.SIGHUP:
             self._reloading = True
