@@ -14,16 +14,19 @@ from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
     from tidegate.serving.models import Models
+    from tidegate.serving.settings import Settings
+
+
+ServedModels = Annotated[
+    list[str],
+    typer.Argument(
+        help="A bundle's directory, or NAME=DIRECTORY; the first answers where none is named."
+    ),
+]
 
 
 def serve(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            help="A bundle's directory, or NAME=DIRECTORY; the first is used "
-            "where a request names none."
-        ),
-    ],
+    models: ServedModels,
     host: Annotated[
         str, typer.Option(help="The address to listen on; 0.0.0.0: all of this machine's.")
     ] = "127.0.0.1",
@@ -66,11 +69,15 @@ def serve(
         admin_tokens=serving.read_tokens(admin_token_file, serving.ADMIN_VARIABLE),
         log_requests=not quiet,
     )  # fmt: skip
-    paths = _named(models)
+    _run(_named(models), settings, host=host, port=port, workers=workers)
+
+
+def _run(paths: dict[str, Path], settings: Settings, *, host: str, port: int, workers: int) -> None:
+    """Listen, say where, and serve."""
     from tidegate.serving import server
 
     listener = server.listen(host, port)
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # nosec B104: asked for
     shown = f"[{shown}]" if ":" in shown else shown
     address = f"http://{shown}:{listener.getsockname()[1]}"
 

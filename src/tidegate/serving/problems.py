@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from typing import Any, Protocol
 
 from tidegate.errors import visible
 
@@ -50,3 +51,15 @@ class Problem(Exception):  # noqa: N818 - the standard's word
                 "instance": f"urn:tidegate:request:{request_id}",
             }
         ).encode()
+
+
+class _Invalid(Protocol):
+    def errors(self) -> Any: ...
+
+
+def first_fault(fault: _Invalid) -> str:
+    """Return what is wrong with a request, in one sentence: where, and what."""
+    first = fault.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "body"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}"[:500]

@@ -169,7 +169,7 @@ def _unreachable() -> str:
         return "HF_HUB_OFFLINE is set"
     request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
-        urllib.request.urlopen(request, timeout=_REACH_S).close()
+        urllib.request.urlopen(request, timeout=_REACH_S).close()  # nosec B310
     except urllib.error.HTTPError:
         return ""  # an answer, whichever
     except (OSError, ValueError) as fault:

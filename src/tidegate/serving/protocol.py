@@ -1,0 +1,109 @@
+"""HTTP on one connection, with bounds that uvicorn leaves open.
+
+Headers have a size and a time to come in, and connections a number. Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tidegate.serving.problems import Problem
+from tidegate.serving.settings import Limits
+
+_LAST_WORDS_SECONDS = 0.5  # for a request on a connection that was accepted last to come in
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP with a bound on headers, on how long they may take, and on connections."""
+
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._header_bytes = 0
+        self._in_headers = True
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            transport.close()
+            return
+        self._waiting = self.loop.call_later(self._limits.request_seconds, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come, as long as the headers are not too large."""
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._waiting is None:
+                self._waiting = self.loop.call_later(self._limits.request_seconds, self._give_up)
+        super().data_received(data)
+        # The first part of a body may have come along: what counts is what came before it began.
+        if self._in_headers and self._header_bytes > self._limits.header_bytes:
+            self._refuse()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        super().on_header(name, value)
+        if len(name) + len(value) > self._limits.header_bytes:
+            self._refuse()
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, unless its headers are too large."""
+        self._in_headers = False
+        self._header_bytes = 0
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self._limits.header_bytes:
+            self._refuse()
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, unless the request was refused."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the body; what comes next are headers."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
+        self._in_headers = True
+
+    def shutdown(self) -> None:
+        """End the connection; if its request is still on its way, when that is answered."""
+        if getattr(self, "cycle", None) is None:  # before the first request there is none
+            self.loop.call_later(_LAST_WORDS_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
+
+    def _refuse(self) -> None:
+        """Answer 431, once, and close."""
+        if self.transport.is_closing():
+            return
+        limit = self._limits.header_bytes
+        problem = Problem(431, f"the headers are larger than {limit:,} bytes; send less")
+        body = problem.body("none")
+        head = (
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+            b"content-type: application/problem+json\r\ncontent-length: %d\r\n\r\n" % len(body)
+        )
+        self.transport.write(head + body)
+        self.transport.close()
+
+    def _give_up(self) -> None:
+        """Close a connection whose request does not come."""
+        self._waiting = None
+        if not self.transport.is_closing():
+            self.transport.close()

@@ -1,0 +1,151 @@
+"""The process that forks workers, replaces those that die, and passes signals on to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+from tidegate.errors import DataError
+from tidegate.serving.gate import note
+from tidegate.serving.meters import Meters
+from tidegate.serving.models import Models, Served
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_QUICK_DEATHS = 5  # in a row, each within a second of its start: then something is wrong for good
+
+
+class Worker(Protocol):
+    """What a forked process is to do, and what it shares with the others."""
+
+    models: Models
+    listener: socket.socket
+    meters: Meters
+
+    def run(self, number: int, *, tell_others: Callable[[], None] | None = None) -> None:
+        """Answer until a signal ends it."""
+
+
+class Supervisor:
+    """The process that forks workers and replaces them."""
+
+    def __init__(self, worker: Worker, n_workers: int) -> None:
+        self._worker = worker
+        self._numbers: dict[int, int] = {}  # process id → the worker's number
+        self._started: dict[int, float] = {}
+        self._n_workers = n_workers
+        self._ending = False
+        self._reloading = False
+        self._quick_deaths = 0
+
+    def run(self) -> None:
+        """Keep the workers up until SIGTERM, then wait for them."""
+        wake, waker = socket.socketpair()  # a signal that comes at any moment is seen here
+        waker.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno())
+        self._worker.meters.be(self._n_workers)  # the row after the workers'
+        for number in (*SIGNALS, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._heard)
+        try:
+            for worker in range(self._n_workers):
+                self._start(worker)
+            wake.settimeout(1.0)
+            while self._numbers:
+                with contextlib.suppress(TimeoutError, InterruptedError):
+                    wake.recv(64)
+                self._look()
+        finally:
+            signal.set_wakeup_fd(-1)
+            for pid in self._numbers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if number in SIGNALS:
+            self._ending = True
+            # The door is closed by the last worker that stands at it, when nobody waits there.
+            self._worker.listener.close()
+            self._send(signal.SIGTERM)
+        elif number == signal.SIGHUP:
+            self._reloading = True
+
+    def _send(self, number: signal.Signals) -> None:
+        for pid in list(self._numbers):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _look(self) -> None:
+        """Do what signals have asked for, and replace who has died."""
+        if self._reloading and not self._ending:
+            self._reloading = False
+            self._reload()
+        for pid in list(self._numbers):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if not done:
+                continue
+            number = self._numbers.pop(pid)
+            if self._ending:
+                continue
+            lasted = time.monotonic() - self._started.pop(pid)
+            self._quick_deaths = self._quick_deaths + 1 if lasted < 1.0 else 0
+            code = os.waitstatus_to_exitcode(status)
+            note("worker replaced", worker=number, pid=pid, code=code)
+            if self._quick_deaths >= _QUICK_DEATHS:
+                note("giving up", detail="workers end as soon as they are started")
+                self._ending = True
+                self._send(signal.SIGTERM)
+                raise DataError("serve: the workers end as soon as they are started; see the log")
+            self._worker.meters.restarted()
+            self._start(number)
+
+    def _reload(self) -> None:
+        """Read the models here, for workers to come, and have the others read them."""
+        models = self._worker.models
+        for name in models.names:
+            try:
+                models.put(Served.load(name, models.get(name).path))
+            except Exception as fault:  # noqa: BLE001 - the workers refuse it, too, and say so
+                note("reload refused", model=name, detail=str(fault))
+        self._send(signal.SIGHUP)
+
+    def _start(self, number: int) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            self._numbers[pid] = number
+            self._started[pid] = time.monotonic()
+            return
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for heard in (*SIGNALS, signal.SIGHUP, signal.SIGCHLD):
+                signal.signal(heard, signal.SIG_DFL)
+            _end_with(parent)
+            self._worker.run(number, tell_others=_parent_told)
+            code = 0
+        except BaseException as fault:  # noqa: BLE001 - the fork must not go on as its parent
+            note("worker failed", worker=number, detail=repr(fault))
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+
+def _end_with(parent: int) -> None:
+    """Have this process end when its parent does, where the system can tell it (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _parent_told() -> None:
+    """Have the process that started this one make all of them reload."""
+    os.kill(os.getppid(), signal.SIGHUP)
