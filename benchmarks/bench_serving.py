@@ -1,4 +1,4 @@
-"""A server under load, beside two others: what an HTTP answer costs here, and when there is too much.
+"""A server under load, beside two others, and under more load than it takes.
 
     python -m benchmarks.bench_serving MODEL [--seconds 60] [--load autocannon]
 
@@ -53,7 +53,8 @@ else:
     with open(sys.argv[3], newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=3, max_iter=1000)
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+        LogisticRegression(C=3, max_iter=1000),
     ).fit([row["text"] for row in rows], [row["target"] for row in rows])
     names = model.classes_.tolist()
 
@@ -144,6 +145,7 @@ def load(tool: str, port: int, *, connections: int, seconds: float) -> dict[str,
         "refused_429": found["statusCodeStats"].get("429", {}).get("count", 0),
         "others": found["non2xx"] - found["statusCodeStats"].get("429", {}).get("count", 0),
         "errors": found["errors"],
+        "timeouts": found["timeouts"],
     }
 
 

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import HOSTILE, WORDS, tiny_bundle
+from conftest import HOSTILE, WORDS, tiny_bundle, with_ngrams
 from servers import ADMIN, TOKEN, Server, Start
 from tidegate import Predictor, read_dataset, walk
 from tidegate.config import DataConfig
+from tidegate.evaluation.profile import profile
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +217,28 @@ def test_metrics_count(start: Start, served_model: Path) -> None:
     assert lines['tidegate_message_tokens_bucket{le="+Inf",model="crisis"}'] == "301.0"
     assert lines['tidegate_request_seconds_count{route="/v1/predict"}'] == "2.0"
     assert lines["tidegate_requests_in_flight"] == "1.0"  # the one that asks
+
+
+def test_drift_is_told(start: Start, tmp_path: Path) -> None:
+    bundle = with_ngrams()
+    texts = some_texts(400)
+    usual = Predictor(bundle).answer(texts)
+    found = profile(usual.probabilities, usual.tokens, usual.unknown, kind="binary")
+    watched = replace(bundle, metrics={"profile": found.to_dict()})
+    one = start(watched.save(tmp_path / "model"))
+
+    def drift() -> dict[str, float]:
+        lines = one.ask("GET", "/metrics").text.splitlines()
+        values = [line.rsplit(" ", 1) for line in lines if line.startswith("tidegate_drift_psi{")]
+        return {name.split('of="')[1].rstrip('"}'): float(value) for name, value in values}
+
+    assert drift() == {}  # nothing has come yet
+    one.predict(*texts)
+    assert drift() == {"score": 0.0, "tokens": 0.0, "unknown": 0.0}
+    one.predict(*(f"qwxz{k} zzq{k}" for k in range(400)))
+    now = drift()
+    assert now["unknown"] > 0.25
+    assert now["tokens"] > 0.25
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def stability_index(expected: Sequence[float], found: Sequence[float]) -> float:
     >>> round(stability_index([50, 50], [500, 500]), 3)
     0.0
     >>> round(stability_index([50, 50], [90, 10]), 2)
-    0.84
+    0.85
     """
     if not sum(expected) or not sum(found):
         return math.nan
