@@ -20,12 +20,12 @@ function typeOf(document_, schema) {
   return found.format === "binary" ? "bytes" : found.type ?? "any";
 }
 
-function fields(document_, schema) {
+function fields(document_, schema, { asked = false } = {}) {
   const found = resolved(document_, schema);
   if (!found.properties) return null;
   const needed = new Set(found.required ?? []);
   return table(`Fields of ${found.name ?? "the body"}`, ["field", "type", "what it is"], Object.entries(found.properties).map(([name, one]) =>
-    [name, typeOf(document_, one), [one.description ?? "", needed.has(name) ? " Needed." : ""].join("")]));
+    [name, typeOf(document_, one), [one.description ?? one.anyOf?.[0].description ?? one.anyOf?.[0].items?.description ?? "", asked && needed.has(name) ? " Needed." : ""].join("")]));
 }
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -67,7 +67,7 @@ function operationOf(document_, path, method, operation) {
     el("summary", {}, el("code", { class: "verb" }, method.toUpperCase()), " ", el("code", {}, path), el("span", {}, operation.summary ?? "")),
     copied(curl(document_, path, method, operation)),
     parameters.length ? table("Parameters", ["name", "where, type", "what it is"], parameters) : null,
-    body?.schema ? fields(document_, body.schema) : null,
+    body?.schema ? fields(document_, body.schema, { asked: true }) : null,
     fine ? fields(document_, fine) : null,
     responses(document_, operation));
 }
@@ -84,7 +84,10 @@ export function page(document_) {
 async function start() {
   const root = document.getElementById("page");
   try {
-    root.replaceChildren(...page(await askJson("/openapi.json")));
+    const found = await askJson("/openapi.json");
+    root.replaceChildren(...page(found));
+    // A plain link sends no token.
+    document.querySelector('a[href="/openapi.json"]').hidden = Boolean(found.security);
     root.querySelector("details").open = true;
   } catch (fault) {
     root.replaceChildren(el("p", { class: "notice", role: "alert" }, said(fault)));

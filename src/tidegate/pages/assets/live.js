@@ -20,12 +20,14 @@ function grow(box) {
 // What is asked of the server; `show` is told of every answer that is still wanted.
 function asker({ model, show }) {
   let [number, control] = [0, null];
+  const without = new Set(); // models that are no LSTM and cannot be walked: asked once
   return async (texts) => {
     const mine = (number += 1);
     control?.abort();
     control = new AbortController();
     const { signal } = control;
     const late = () => mine !== number;
+    let answered = false;
     const sent = texts.map(sendable);
     try {
       const found = await askJson("/v1/predict", { texts: sent, model: model().name }, { signal });
@@ -35,6 +37,8 @@ function asker({ model, show }) {
         show.unwalked(`The walk is drawn for messages of up to ${MOST_WALKED.toLocaleString("en")} characters.`);
         return;
       }
+      if (without.has(model().fingerprint)) return;
+      answered = true;
       const walks = [];
       for (const text of sent) {
         // Both are read for the label of the first, or there would be nothing to compare.
@@ -45,7 +49,10 @@ function asker({ model, show }) {
       }
       show.walks(walks);
     } catch (fault) {
-      if (!late() && fault.name !== "AbortError") show.fault(said(fault));
+      if (late() || fault.name === "AbortError") return;
+      if (!answered) show.fault(said(fault));
+      else show.unwalked(said(fault));
+      if (answered && fault.status === 422 && /only an LSTM/.test(fault.message)) without.add(model().fingerprint);
     }
   };
 }
@@ -132,7 +139,7 @@ export function live({ model, changed }) {
       el("div", { class: "row" }, compare, parts.link = el("span", { class: "row" })),
       parts.note, parts.live, parts.answer, correct.node, el("h2", { class: "first" }, "Which words did it"), parts.walk),
     link: parts.link, put, example: EXAMPLES[0],
-    again: () => { state.walk = null; parts.walk.replaceChildren(); correct.reset(); typed(0); },
+    again: () => { correct.reset(); typed(0); },
     texts, focus: () => { first.box.focus(); first.box.setSelectionRange(first.box.value.length, first.box.value.length); },
   };
 }

@@ -58,19 +58,17 @@ export function meaning(model, probabilities) {
   const found = heldBack(model.calibration, value);
   if (!found) return `This model came without a report, so nothing is known of how often a score like ${shown(value, 2)} is right.`;
   const between = `between ${shown(found.low, 2)} and ${shown(found.high, 2)}`;
-  const what = many ? "scores of held-back messages" : "held-back messages whose likeliest label scored";
+  const what = many ? "label scores of held-back messages" : "held-back messages whose likeliest label scored";
   const start = `The likeliest label, “${label}”, has ${shown(value, 2)}. `;
   if (!found.count) return `${start}There were no ${what} ${between}, so nothing can be said of how often that is right.`;
   const right = Math.round(found.share * found.count);
   const of = `${start}Of the ${found.count.toLocaleString("en")} ${what} ${between}, `;
-  const was = many ? "had the label" : found.count === 1 ? "was really so" : "were really so";
-  if (found.count < FEW) return `${of}${right} ${was}. That is too few to rely on.`;
-  return `${of}${percent(found.share)} ${was}.`;
+  if (found.count < FEW) return `${of}that label was right for ${right}. That is too few to rely on.`;
+  return `${of}that label was right for ${percent(found.share)}.`;
 }
 
 function unknownWords(share) {
-  if (share < 0.005) return null;
-  return el("p", { class: "soft" }, `${percent(share)} of the words are new to the model.`);
+  return el("p", { class: "soft" }, share ? `${percent(share)} of the words are new to the model.` : "The model knows all of the words.");
 }
 
 export function verdict(model, prediction, { number = null, all = false, more = () => {} } = {}) {

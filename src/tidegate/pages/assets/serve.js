@@ -23,7 +23,7 @@ function fromLink() {
 }
 
 function changed() {
-  if (state.model && state.view === "message") history.replaceState(null, "", link());
+  if (state.model && state.view === "message") history.replaceState(history.state, "", link());
 }
 
 function turnTo(view) {
@@ -79,7 +79,7 @@ function showCard() {
 
 function about() {
   const report = `/v1/models/${encodeURIComponent(state.model.name)}/report`;
-  const links = [el("button", { type: "button", class: "quiet", onclick: showCard }, "Model card")];
+  const links = [el("button", { type: "button", class: "quiet", onclick: showCard }, "Card")];
   if (state.model.calibration) {
     links.unshift(token() ? el("button", { type: "button", class: "quiet", title: "Saves a file, to be opened from there", onclick: saveReport }, "Save the report")
       : el("a", { href: report, target: "_blank", rel: "noopener" }, "Report"));
@@ -108,7 +108,7 @@ function tell(fault) {
 
 function copyButton() {
   const button = el("button", { type: "button", class: "quiet", onclick: async () => {
-    history.replaceState(null, "", link());
+    history.replaceState(history.state, "", link());
     try {
       await navigator.clipboard.writeText(location.href);
       done.textContent = "Copied. The link holds the message itself.";
@@ -122,7 +122,9 @@ function copyButton() {
 }
 
 function open(text) {
-  history.pushState(null, "", location.hash);
+  // Going back leads to the list again.
+  history.replaceState({ view: "list" }, "");
+  history.pushState({ view: "message" }, "");
   turnTo("message");
   parts.live.put(text);
   parts.live.focus();
@@ -155,7 +157,7 @@ async function start() {
   if (wanted && wanted !== state.model.name) tell(new Error(`the link names the model “${wanted}”, which is not here`));
   await restore();
   parts.live.focus();
-  addEventListener("popstate", () => restore().catch(tell));
+  addEventListener("popstate", ({ state: then }) => (then?.view === "list" ? turnTo("list") : restore().catch(tell)));
 }
 
 start().catch(tell);

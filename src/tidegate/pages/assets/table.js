@@ -80,7 +80,7 @@ export function sortedTable({ caption, open }) {
   }
 
   return {
-    node: el("div", {}, el("div", { class: "row spread" }, el("div", { class: "row" }, el("label", { for: "find" }, "Find"), find),
+    node: el("div", {}, el("div", { class: "row spread finding" }, el("div", { class: "row" }, el("label", { for: "find" }, "Find"), find),
       el("div", { class: "row" }, place, before, after)),
     el("div", { class: "wide results", tabindex: "0", role: "region", "aria-label": caption },
       el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, head), body))),
