@@ -35,7 +35,7 @@ function beside() {
 }
 
 // Where the chosen token stands after its message was edited. Until one was chosen by hand, it is
-// the token that is being written.
+// the token that was written last.
 export function follow(before, after, k, chosen) {
   const names = (walk) => walk.shown.map((row) => walk.tokens[walk.read[row]].token);
   const [a, b] = [names(before), names(after)];
@@ -44,7 +44,8 @@ export function follow(before, after, k, chosen) {
   while (same < most && a[same] === b[same]) same += 1;
   let behind = 0;
   while (behind < most - same && a[a.length - 1 - behind] === b[b.length - 1 - behind]) behind += 1;
-  const place = !chosen ? same : k < same ? k : k >= a.length - behind ? k + b.length - a.length : k;
+  if (!chosen && same < Math.max(a.length, b.length)) return same + behind === 0 ? 0 : Math.max(b.length - 1 - behind, 0);
+  const place = k < same ? k : k >= a.length - behind ? k + b.length - a.length : k;
   return Math.max(Math.min(place, b.length - 1), 0);
 }
 
