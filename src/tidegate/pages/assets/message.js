@@ -60,20 +60,24 @@ function parts(walk) {
     + `of the answer's logit they have ${percent(1 - walk.ngrams.share)} and ${percent(walk.ngrams.share)}.`);
 }
 
-export function answer(walk) {
-  return el("div", {}, verdict(walk), parts(walk));
+// `brief` where the page tells the answer itself: then only what the colours mean.
+export function answer(walk, { brief = false } = {}) {
+  return el("div", {}, brief ? el("p", {}, marks(walk)) : verdict(walk), parts(walk));
 }
 
 function verdict(walk) {
   const decided = Array.isArray(walk.decided) ? walk.decided.join(", ") || "no label" : walk.decided;
   return el("p", { class: "answer" }, el("strong", {}, shown(walk.probabilities[walk.label])),
-    ` is the probability of “${walk.labels[walk.label]}”; the model decides: ${decided}. `,
-    el("span", { class: "soft" }, `As many tokens that say nothing would give ${shown(walk.baseline)}. From there `,
+    ` is the probability of “${walk.labels[walk.label]}”; the model decides: ${decided}. `, marks(walk));
+}
+
+function marks(walk) {
+  return el("span", { class: "soft" }, `As many tokens that say nothing would give ${shown(walk.baseline)}. From there `,
       el("span", { class: "swatch plus" }, "blue"), " words raise it and ",
       el("span", { class: "swatch minus" }, "orange"), " ones lower it.",
       walk.tokens.some((token) => token.dropped) ? [" ", el("s", {}, "Struck out"), ": not read."] : "",
       walk.read.some((number) => !walk.tokens[number].known)
-        ? [" ", el("span", { class: "unknown" }, "Dotted"), ": not in the vocabulary."] : ""));
+        ? [" ", el("span", { class: "unknown" }, "Dotted"), ": not in the vocabulary."] : "");
 }
 
 // The axes and words under the path, one for each point.

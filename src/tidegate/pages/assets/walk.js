@@ -1,6 +1,6 @@
 // The walk's page: one state, and the parts that show it. Everything drawn comes from the JSON.
 
-import { el, formula } from "./dom.js";
+import { el, formula, visible } from "./dom.js";
 import { allUnits, EQUATIONS, INTRODUCTION, sentence, wires } from "./telling.js";
 import { answer, message, path, words } from "./message.js";
 import { cell, cellTwin, traditional } from "./cell.js";
@@ -34,13 +34,29 @@ function beside() {
       + "kept can travel far."));
 }
 
-export function mount(root, { walks }) {
-  const state = { walk: 0, k: 0, step: 1, direction: 0, unit: "busiest", order: "activity", shared: 0, timer: 0 };
+// Where the chosen token stands after its message was edited. Until one was chosen by hand, it is
+// the token that was written last.
+export function follow(before, after, k, chosen) {
+  const names = (walk) => walk.shown.map((row) => walk.tokens[walk.read[row]].token);
+  const [a, b] = [names(before), names(after)];
+  const most = Math.min(a.length, b.length);
+  let same = 0;
+  while (same < most && a[same] === b[same]) same += 1;
+  let behind = 0;
+  while (behind < most - same && a[a.length - 1 - behind] === b[b.length - 1 - behind]) behind += 1;
+  if (!chosen && same < Math.max(a.length, b.length)) return same + behind === 0 ? 0 : Math.max(b.length - 1 - behind, 0);
+  const place = k < same ? k : k >= a.length - behind ? k + b.length - a.length : k;
+  return Math.max(Math.min(place, b.length - 1), 0);
+}
+
+// `embedded` in a page that has its own heading and answer; `keys` is where keys are listened to.
+export function mount(root, { walks }, { embedded = false, keys = document } = {}) {
+  const state = { chosen: false, walk: 0, k: 0, step: 1, direction: 0, unit: "busiest", order: "activity", shared: 0, timer: 0 };
   let parts = {};
   const walk = () => walks[state.walk];
   const direction = () => walk().directions[state.direction];
   const row = () => walk().shown[state.k];
-  const word = (k = state.k) => walk().tokens[walk().read[walk().shown[k]]].token;
+  const word = (k = state.k) => visible(walk().tokens[walk().read[walk().shown[k]]].token);
   const way = () => (direction().reverse ? -1 : 1); // a direction that reads backward is walked backward
 
   function unit() {
@@ -50,7 +66,8 @@ export function mount(root, { walks }) {
 
   function go(k, step = state.step) {
     state.k = Math.min(Math.max(k, 0), walk().shown.length - 1);
-    state.step = step;
+    Object.assign(state, { step, chosen: true });
+    parts.said.setAttribute("aria-live", "polite");
     update();
   }
 
@@ -127,7 +144,7 @@ export function mount(root, { walks }) {
     const [text, line] = [message(one, links), path(one, links)];
     if (current) Object.assign(parts, { message: text, path: line });
     const title = walks.length > 1 ? button(`Message ${number + 1}`, () => turnTo(number), { class: "turn", "aria-pressed": String(current) }) : null;
-    return el("div", { class: current ? "card current" : "card" }, title, text.node, answer(one), line.node, words(one, links.name));
+    return el("div", { class: current ? "card current" : "card" }, title, text.node, answer(one, { brief: embedded }), line.node, words(one, links.name));
   }
 
   function stage() {
@@ -135,11 +152,28 @@ export function mount(root, { walks }) {
   }
 
   function make() {
-    parts = { said: el("p", { class: "said", "aria-live": "polite" }), place: el("p", { class: "place" }),
+    parts = { said: el("p", { class: "said", "aria-live": embedded ? "off" : "polite" }), place: el("p", { class: "place" }),
       equation: el("p", { class: "equation" }), kept: el("p", { class: "soft" }) };
     const choose = (u) => { state.unit = String(u); parts.unit.value = state.unit; };
     Object.assign(parts, { cell: cell(), twin: cellTwin(), strips: strips({ direction, word, go, choose }),
       chain: chain({ walk: walk(), direction: direction(), go }) });
+  }
+
+  function heading() {
+    return el("header", {}, el("p", { class: "soft" }, "Tidegate · the walk of one message"),
+      el("h1", {}, "What the gates do while the model reads"), el("p", { class: "lede" }, INTRODUCTION));
+  }
+
+  // Other walks in the place of those shown: what was chosen stays chosen.
+  function show(next) {
+    const [before, open] = [walk(), [...root.querySelectorAll("details")].map((one) => one.open)];
+    walks = next;
+    state.walk = Math.min(state.walk, walks.length - 1);
+    state.k = follow(before, walk(), state.k, state.chosen);
+    root.classList.add("still");
+    render();
+    root.querySelectorAll("details").forEach((one, n) => { one.open = Boolean(open[n]); });
+    root.classList.remove("still");
   }
 
   function render() {
@@ -150,8 +184,7 @@ export function mount(root, { walks }) {
     make();
     const links = { at: state.shared, choose: (n) => { state.shared = n; render(); } };
     root.replaceChildren(
-      el("header", {}, el("p", { class: "soft" }, "Tidegate · the walk of one message"),
-        el("h1", {}, "What the gates do while the model reads"), el("p", { class: "lede" }, INTRODUCTION)),
+      embedded ? "" : heading(),
       el("div", { class: walks.length > 1 ? "cards" : "cards only" }, walks.map(card)),
       section("walked", "The cell, step by step", ...controls(), stage(),
         el("p", { class: "soft keys" }, "Keys: ← → steps, ↑ ↓ tokens, 1–4 a step, space plays."), parts.twin.node),
@@ -167,7 +200,7 @@ export function mount(root, { walks }) {
     update();
   }
 
-  document.addEventListener("keydown", (event) => {
+  keys.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, input, textarea, .wide")) return;
     const onButton = event.target.closest("button, summary");
     const act = { ArrowRight: () => move(1), ArrowLeft: () => move(-1), ArrowDown: () => go(state.k + 1, 1),
@@ -180,5 +213,5 @@ export function mount(root, { walks }) {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
   render();
-  return { go, state };
+  return { go, state, show, render };
 }

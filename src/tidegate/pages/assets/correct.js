@@ -1,0 +1,48 @@
+// A wrong label put right: what was chosen goes to the server, which keeps it for the next training.
+
+import { askJson, Fault, said, sendable } from "./api.js";
+import { el } from "./dom.js";
+import { decision } from "./score.js";
+
+export function feedback({ model, text }) {
+  const told = el("p", { role: "status", class: "soft" });
+  const place = el("div", { class: "row" });
+  const body = el("details", { class: "correct" }, el("summary", {}, "Is the label wrong?"), place, told);
+  let [off, drawn] = [false, null];
+
+  async function send(label) {
+    const [about, name] = [text(), model().name];
+    told.textContent = "Sending…";
+    try {
+      await askJson("/v1/feedback", { text: sendable(about), label, model: name });
+      told.textContent = `Thank you. This message is kept with the label “${label}”.`;
+    } catch (fault) {
+      off = fault instanceof Fault && fault.status === 403;
+      told.textContent = off ? "This server does not keep corrections. Whoever runs it can start it with --feedback FILE." : said(fault);
+      if (off) place.replaceChildren();
+    }
+  }
+
+  function draw() {
+    const box = el("select", { id: "right-label" }, model().labels.map((label) => el("option", { value: label }, label)));
+    place.replaceChildren(el("label", { for: "right-label" }, "The right label is"), box,
+      el("button", { type: "button", onclick: () => send(box.value) }, "Send the right label"));
+    return box;
+  }
+
+  return {
+    node: body,
+    reset: () => { drawn = null; },
+    // Another answer: what was said of the one before is gone, and another label is offered.
+    show: (prediction) => {
+      if (off) return;
+      const now = `${model().name} ${decision(prediction.label)} ${text()}`;
+      if (now === drawn) return;
+      drawn = now;
+      told.textContent = "";
+      const box = draw();
+      const other = model().labels.find((label) => !prediction.label.includes(label) || (typeof prediction.label === "string" && label !== prediction.label));
+      if (other !== undefined) box.value = other;
+    },
+  };
+}
