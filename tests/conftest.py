@@ -158,9 +158,9 @@ def messages() -> Iterator[list[str]]:
     yield [" ".join(rng.choice(WORDS, size=rng.integers(0, 20))) for _ in range(200)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    """Debian's chromium, driven by Playwright."""
+    """Debian's chromium, driven by Playwright; a file's tests share it, each on its own page."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = Path("/usr/bin/chromium")
     if not chromium.exists():

@@ -28,6 +28,7 @@ def page(browser: Any) -> Iterator[Any]:
     found.on("console", lambda message: found.heard["faults"].append(message.text))
     found.on("dialog", lambda dialog: found.heard["dialogs"].append(dialog.message))
     yield found
+    found.close()
     assert found.heard["faults"] == []
     assert found.heard["dialogs"] == []
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from conftest import HOSTILE, WORDS, made_up, small, tiny_bundle
-from servers import TOKEN, Server, Start
+from servers import ADMIN, TOKEN, Server, Start
 from tidegate.engine.predictor import Predictor
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -68,6 +69,7 @@ def page(browser: Any) -> Iterator[Any]:
     found.on("console", lambda message: found.heard["faults"].append(message.text))
     found.on("dialog", lambda dialog: found.heard["dialogs"].append(dialog.message))
     yield found
+    found.close()
     assert found.heard["faults"] == []
     assert found.heard["dialogs"] == []
     places = {re.match(r"(blob:)?https?://([^/]+)", url)[2] for url in found.heard["requests"]}
@@ -344,6 +346,45 @@ def test_faults_are_told_in_plain_words(page: Any, site: Server, tmp_path: Path)
     assert "the upload" in page.locator("#view-list [role=alert]").inner_text().lower()
     assert not page.locator(".going").is_visible()
     page.heard["faults"].clear()  # the browser notes an answer of 422 as one
+
+
+def test_a_busy_server_is_asked_again(page: Any, site: Server) -> None:
+    refused: list[int] = []
+
+    def busy(route: Any) -> None:
+        if len(refused) < 2 and "bus" in (route.request.post_data or ""):
+            refused.append(1)
+            route.fulfill(status=429, headers={"retry-after": "1"}, body="{}")
+        else:
+            route.continue_()
+
+    page.route("**/v1/predict", busy)
+    come(page, site)
+    page.get_by_role("tab", name="A list or a file").click()
+    page.get_by_label("Paste messages, one a line").fill("the bus\nthe road")
+    page.get_by_role("button", name="Score the list").click()
+    page.get_by_text("The server is busy; trying again in 1 s").wait_for()
+    page.locator(".results tbody tr").nth(1).wait_for()
+    assert len(refused) == 2
+    page.heard["faults"].clear()  # the browser notes an answer of 429 as one
+
+
+def test_another_model_by_the_same_name_is_noticed(
+    page: Any, start: Start, crisis: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(crisis, place)
+    server = start(f"m={place}", env={"TIDEGATE_ADMIN_TOKENS": ADMIN})
+    come(page, server)
+    answered(page, "house on fire on 5th street")
+    shutil.rmtree(place)
+    replace(tiny_bundle(kind="multiclass"), labels=LABELS).save(place)
+    sent = {"Authorization": f"Bearer {ADMIN}"}
+    assert server.ask("POST", "/v1/models/m/reload", headers=sent).status == 200
+    page.locator("#message").fill("fire")
+    answered(page, "fire")
+    assert page.locator(".bar").count() == 3
+    assert "came without a report" in page.locator(".meaning").inner_text()
 
 
 def test_the_api_is_drawn_from_its_document(page: Any, site: Server) -> None:

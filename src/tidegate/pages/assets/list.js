@@ -73,6 +73,10 @@ function fileBox({ model, chosen, fault }) {
   const over = (on) => (event) => { event.preventDefault(); node.classList.toggle("over", on); };
   node.addEventListener("dragover", over(true));
   node.addEventListener("dragleave", over(false));
+  // A file dropped beside the box would take the page's place.
+  for (const name of ["dragover", "drop"]) {
+    document.addEventListener(name, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+  }
   node.addEventListener("drop", (event) => { over(false)(event); take(event.dataTransfer.files[0]); });
   return { node, text: () => (which.hidden ? model().columns.text : column.value) };
 }

@@ -18,7 +18,7 @@ function grow(box) {
 }
 
 // What is asked of the server; `show` is told of every answer that is still wanted.
-function asker({ model, show }) {
+function asker({ model, renew, show }) {
   let [number, control] = [0, null];
   const without = new Set(); // models that are no LSTM and cannot be walked: asked once
   return async (texts) => {
@@ -31,6 +31,7 @@ function asker({ model, show }) {
     const sent = texts.map(sendable);
     try {
       const found = await askJson("/v1/predict", { texts: sent, model: model().name }, { signal });
+      if (found.fingerprint !== model().fingerprint) await renew(); // another model answers by this name now
       if (late()) return;
       show.answers(texts, found.predictions);
       if (sent.some((text) => Array.from(text).length > MOST_WALKED)) {
@@ -62,7 +63,7 @@ function field(id, label, oninput) {
   return { box, node: el("div", { class: "field" }, el("label", { for: id }, label), box) };
 }
 
-export function live({ model, changed }) {
+export function live({ model, changed, renew }) {
   const parts = { answer: el("div", { class: "answers" }), walk: el("div", { class: "walk" }), note: el("p", { class: "notice", role: "alert", hidden: true }),
     live: el("p", { class: "unseen", role: "status" }) };
   const state = { timer: 0, speak: 0, walk: null, answered: null, all: false, two: false };
@@ -102,7 +103,7 @@ export function live({ model, changed }) {
     unwalked: (why) => { parts.walk.hidden = true; note(why); },
     fault: note,
   };
-  const request = asker({ model, show });
+  const request = asker({ model, renew, show });
 
   function texts() {
     const both = [first.box.value, ...(state.two ? [second.box.value] : [])];
@@ -111,8 +112,7 @@ export function live({ model, changed }) {
 
   function typed(wait = WAIT_MS) {
     clearTimeout(state.timer);
-    changed();
-    state.timer = setTimeout(() => request(texts()), wait);
+    state.timer = setTimeout(() => { changed(); request(texts()); }, wait);
   }
 
   function setTwo(two) {

@@ -23,7 +23,10 @@ function fromLink() {
 }
 
 function changed() {
-  if (state.model && state.view === "message") history.replaceState(history.state, "", link());
+  if (!state.model || state.view !== "message") return;
+  try {
+    history.replaceState(history.state, "", link());
+  } catch { /* some browsers allow only so many in a while: the next one will do */ }
 }
 
 function turnTo(view) {
@@ -108,7 +111,7 @@ function tell(fault) {
 
 function copyButton() {
   const button = el("button", { type: "button", class: "quiet", onclick: async () => {
-    history.replaceState(history.state, "", link());
+    changed();
     try {
       await navigator.clipboard.writeText(location.href);
       done.textContent = "Copied. The link holds the message itself.";
@@ -150,7 +153,7 @@ async function start() {
   await choose(state.models.find(({ name }) => name === wanted)?.name ?? state.models[0].name);
   document.getElementById("model").replaceChildren(...picker());
   const model = () => state.model;
-  parts.live = live({ model, changed });
+  parts.live = live({ model, changed, renew: () => choose(state.model.name) });
   parts.list = list({ model, open });
   parts.live.link.append(...copyButton());
   root.append(el("h1", { class: "unseen" }, "Label messages"), tabs(), panel("message", parts.live.node), panel("list", parts.list.node));

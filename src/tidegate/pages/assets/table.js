@@ -12,10 +12,12 @@ function cut(value) {
   return letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS - 1).join("")}…` : text;
 }
 
+const words = new Intl.Collator(undefined, { numeric: true });
+
 function compare(a, b) {
   if (a === null || a === undefined) return b === null || b === undefined ? 0 : 1;
   if (b === null || b === undefined) return -1;
-  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+  return typeof a === "number" && typeof b === "number" ? a - b : words.compare(String(a), String(b));
 }
 
 // `columns`: { key, title, number, open }; a column that opens has its cells as buttons.

@@ -44,7 +44,7 @@ export function follow(before, after, k, chosen) {
   while (same < most && a[same] === b[same]) same += 1;
   let behind = 0;
   while (behind < most - same && a[a.length - 1 - behind] === b[b.length - 1 - behind]) behind += 1;
-  if (!chosen && same < Math.max(a.length, b.length)) return same + behind === 0 ? 0 : Math.max(b.length - 1 - behind, 0);
+  if (!chosen && same < Math.max(a.length, b.length)) return Math.max(b.length - 1 - behind, 0);
   const place = k < same ? k : k >= a.length - behind ? k + b.length - a.length : k;
   return Math.max(Math.min(place, b.length - 1), 0);
 }
