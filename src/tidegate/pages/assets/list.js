@@ -106,31 +106,25 @@ function results({ model, open }) {
   };
 }
 
-export function list({ model, open }) {
-  const note = el("p", { class: "notice", role: "alert", hidden: true });
+// One run at a time: its progress, and a button that ends it.
+function runner({ found, tell, quiet }) {
   const bar = el("progress", { max: 1, value: 0, "aria-label": "Rows scored" });
   const state = el("span", { class: "soft" });
-  const stop = el("button", { type: "button", onclick: () => control.abort() }, "Stop");
-  const going = el("div", { class: "row going", hidden: true }, bar, state, stop);
-  const box = el("textarea", { id: "lines", rows: 6, dir: "auto", spellcheck: "false" });
-  const found = results({ model, open });
-  const tell = (fault) => { note.hidden = false; note.textContent = said(fault); };
-  let [control, file] = [null, null];
-  const chooser = fileBox({ model, chosen: (one) => { file = one; note.hidden = true; sendFile.disabled = false; }, fault: tell });
-  const sendLines = el("button", { type: "button", class: "main", onclick: () => startLines() }, "Score the list");
-  const sendFile = el("button", { type: "button", class: "main", disabled: true, onclick: () => startFile() }, "Score the file");
+  let control = null;
+  const stop = () => control?.abort();
+  const node = el("div", { class: "row going", hidden: true }, bar, state, el("button", { type: "button", onclick: stop }, "Stop"));
 
   async function run(job, about, work) {
-    control?.abort();
+    stop();
     const { signal } = (control = new AbortController());
-    note.hidden = true;
+    quiet();
     found.hide();
-    going.hidden = false;
+    node.hidden = false;
     bar.removeAttribute("value");
     state.textContent = "Sending…";
     const onrows = (rows) => {
       for (const row of rows) job.rows.push(row);
-      if (about) bar.value = Math.min(job.rows.length / Math.max(about, job.rows.length), 1);
+      if (about) bar.value = job.rows.length / Math.max(about, job.rows.length);
       state.textContent = `${job.rows.length.toLocaleString("en")} rows scored`;
     };
     const onwait = (seconds) => { state.textContent = `The server is busy; trying again in ${seconds} s`; };
@@ -140,17 +134,34 @@ export function list({ model, open }) {
       if (!signal.aborted) tell(fault);
     }
     if (signal !== control.signal) return; // another run has begun
-    going.hidden = true;
+    node.hidden = true;
     if (!job.rows.length) return;
-    job.columns = Object.keys(job.rows[0]);
-    found.show(job);
+    found.show({ ...job, columns: Object.keys(job.rows[0]) });
   }
+
+  return { node, run, stop };
+}
+
+export function list({ model, open }) {
+  const note = el("p", { class: "notice", role: "alert", hidden: true });
+  const box = el("textarea", { id: "lines", rows: 6, dir: "auto", spellcheck: "false" });
+  const found = results({ model, open });
+  const tell = (fault) => { note.hidden = false; note.textContent = said(fault); };
+  const quiet = () => { note.hidden = true; };
+  const { node, run, stop } = runner({ found, tell, quiet });
+  let file = null;
+  const chooser = fileBox({ model, chosen: (one) => { file = one; quiet(); sendFile.disabled = false; }, fault: tell });
+  const sendLines = el("button", { type: "button", class: "main", onclick: () => startLines() }, "Score the list");
+  const sendFile = el("button", { type: "button", class: "main", disabled: true, onclick: () => startFile() }, "Score the file");
 
   function startLines() {
     const texts = box.value.split(/\r?\n/).filter((line) => line.trim() !== "");
-    if (!texts.length) { tell(new Error("the list is empty")); return; }
-    const job = { rows: [], text: "text", prefix: "", name: "list" };
-    run(job, texts.length, (how) => scoreLines(model(), texts, how));
+    if (!texts.length) {
+      note.hidden = false;
+      note.textContent = "The list is empty. Paste some messages first.";
+      return;
+    }
+    run({ rows: [], text: "text", prefix: "", name: "list" }, texts.length, (how) => scoreLines(model(), texts, how));
   }
 
   function startFile() {
@@ -163,7 +174,7 @@ export function list({ model, open }) {
     node: el("div", {}, el("div", { class: "fields even" },
       el("div", { class: "field" }, el("label", { for: "lines" }, "Paste messages, one a line"), box, el("div", { class: "row" }, sendLines)),
       el("div", {}, chooser.node, el("div", { class: "row" }, sendFile))),
-    going, note, found.node),
-    again: () => { control?.abort(); found.hide(); },
+    node, note, found.node),
+    again: () => { stop(); found.hide(); },
   };
 }

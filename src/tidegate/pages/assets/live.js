@@ -63,60 +63,19 @@ function field(id, label, oninput) {
   return { box, node: el("div", { class: "field" }, el("label", { for: id }, label), box) };
 }
 
-export function live({ model, changed, renew }) {
-  const parts = { answer: el("div", { class: "answers" }), walk: el("div", { class: "walk" }), note: el("p", { class: "notice", role: "alert", hidden: true }),
-    live: el("p", { class: "unseen", role: "status" }) };
-  const state = { timer: 0, speak: 0, walk: null, answered: null, all: false, two: false };
+// What is written: a message, examples of one, and room for a second where two are compared.
+function writing({ typed }) {
   const first = field("message", "Message", () => typed());
   const second = field("other", "Compare with", () => typed());
-  second.node.hidden = true;
-  const compare = el("button", { type: "button", class: "quiet", "aria-expanded": "false", onclick: () => { setTwo(!state.two); (state.two ? second : first).box.focus(); typed(0); } }, "Compare with another message");
-  const correct = feedback({ model, text: () => first.box.value });
+  let two = false;
+  const compare = el("button", { type: "button", class: "quiet", onclick: () => {
+    setTwo(!two);
+    (two ? second : first).box.focus();
+    typed(0);
+  } });
 
-  function note(text) {
-    parts.note.hidden = !text;
-    parts.note.textContent = text;
-  }
-
-  function drawAnswers() {
-    const { texts, predictions, by } = state.answered;
-    parts.answer.replaceChildren(...predictions.map((one, n) => verdict(by, one, {
-      number: texts.length > 1 ? n + 1 : null, all: state.all, more: () => { state.all = !state.all; drawAnswers(); } })));
-    correct.show(predictions[0]);
-  }
-
-  const show = {
-    answers: (texts, predictions) => {
-      note("");
-      state.answered = { texts, predictions, by: model() };
-      drawAnswers();
-      parts.answer.dataset.text = texts[0];
-      clearTimeout(state.speak);
-      state.speak = setTimeout(() => { parts.live.textContent = predictions.map((one) => spoken(model(), one)).join(". "); }, QUIET_MS);
-    },
-    walks: (walks) => {
-      parts.walk.hidden = false;
-      if (state.walk) state.walk.show(walks);
-      else state.walk = mount(parts.walk, { walks }, { embedded: true, keys: parts.walk });
-      parts.walk.dataset.text = walks[0].text;
-    },
-    unwalked: (why) => { parts.walk.hidden = true; note(why); },
-    fault: note,
-  };
-  const request = asker({ model, renew, show });
-
-  function texts() {
-    const both = [first.box.value, ...(state.two ? [second.box.value] : [])];
-    return both.filter((text, n) => n === 0 || text.trim() !== "");
-  }
-
-  function typed(wait = WAIT_MS) {
-    clearTimeout(state.timer);
-    state.timer = setTimeout(() => { changed(); request(texts()); }, wait);
-  }
-
-  function setTwo(two) {
-    state.two = two;
+  function setTwo(wanted) {
+    two = wanted;
     second.node.hidden = !two;
     compare.textContent = two ? "Stop comparing" : "Compare with another message";
     compare.setAttribute("aria-expanded", String(two));
@@ -131,15 +90,82 @@ export function live({ model, changed, renew }) {
     typed(0);
   }
 
-  document.addEventListener("themechange", () => state.walk?.render());
-  const examples = el("div", { class: "row examples", role: "group", "aria-label": "Examples" }, el("span", { class: "soft" }, "Try"),
-    EXAMPLES.map((text) => el("button", { type: "button", class: "quiet", onclick: () => { put(text, state.two ? second.box.value : ""); first.box.focus(); } }, text)));
+  const example = (text) => el("button", { type: "button", class: "quiet", onclick: () => {
+    put(text, two ? second.box.value : "");
+    first.box.focus();
+  } }, text);
+  setTwo(false);
+  const link = el("span", { class: "row" });
   return {
-    node: el("div", {}, el("div", { class: "fields" }, first.node, second.node), examples,
-      el("div", { class: "row" }, compare, parts.link = el("span", { class: "row" })),
-      parts.note, parts.live, parts.answer, correct.node, el("h2", { class: "first" }, "Which words did it"), parts.walk),
-    link: parts.link, put, example: EXAMPLES[0],
-    again: () => { correct.reset(); typed(0); },
-    texts, focus: () => { first.box.focus(); first.box.setSelectionRange(first.box.value.length, first.box.value.length); },
+    node: el("div", {}, el("div", { class: "fields" }, first.node, second.node),
+      el("div", { class: "row examples", role: "group", "aria-label": "Examples" }, el("span", { class: "soft" }, "Try"), EXAMPLES.map(example)),
+      el("div", { class: "row" }, compare, link)),
+    put, link,
+    text: () => first.box.value,
+    texts: () => [first.box.value, ...(two ? [second.box.value] : [])].filter((text, n) => n === 0 || text.trim() !== ""),
+    focus: () => {
+      first.box.focus();
+      first.box.setSelectionRange(first.box.value.length, first.box.value.length);
+    },
+  };
+}
+
+// What is shown of the answers.
+function showing({ model, text }) {
+  const answers = el("div", { class: "answers" });
+  const spot = el("div", { class: "walk" });
+  const alert = el("p", { class: "notice", role: "alert", hidden: true });
+  const status = el("p", { class: "unseen", role: "status" });
+  const correct = feedback({ model, text });
+  const state = { speak: 0, walk: null, answered: null, all: false };
+
+  function note(words) {
+    alert.hidden = !words;
+    alert.textContent = words;
+  }
+
+  function draw() {
+    const { predictions, by } = state.answered;
+    answers.replaceChildren(...predictions.map((one, n) => verdict(by, one, {
+      number: predictions.length > 1 ? n + 1 : null, all: state.all, more: () => { state.all = !state.all; draw(); } })));
+    correct.show(predictions[0]);
+  }
+
+  document.addEventListener("themechange", () => state.walk?.render());
+  return {
+    node: el("div", {}, alert, status, answers, correct.node, el("h2", { class: "first" }, "Which words did it"), spot),
+    correct,
+    answers: (texts, predictions) => {
+      note("");
+      state.answered = { predictions, by: model() };
+      draw();
+      answers.dataset.text = texts[0];
+      clearTimeout(state.speak);
+      state.speak = setTimeout(() => { status.textContent = predictions.map((one) => spoken(model(), one)).join(". "); }, QUIET_MS);
+    },
+    walks: (walks) => {
+      spot.hidden = false;
+      if (state.walk) state.walk.show(walks);
+      else state.walk = mount(spot, { walks }, { embedded: true, keys: spot });
+      spot.dataset.text = walks[0].text;
+    },
+    unwalked: (why) => { spot.hidden = true; note(why); },
+    fault: note,
+  };
+}
+
+export function live({ model, changed, renew }) {
+  let timer = 0;
+  const typed = (wait = WAIT_MS) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { changed(); request(written.texts()); }, wait);
+  };
+  const written = writing({ typed });
+  const show = showing({ model, text: written.text });
+  const request = asker({ model, renew, show });
+  return {
+    node: el("div", {}, written.node, show.node), link: written.link, example: EXAMPLES[0],
+    put: written.put, texts: written.texts, focus: written.focus,
+    again: () => { show.correct.reset(); typed(0); },
   };
 }

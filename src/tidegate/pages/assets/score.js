@@ -68,7 +68,7 @@ export function meaning(model, probabilities) {
 }
 
 function unknownWords(share) {
-  return el("p", { class: "soft" }, share ? `${percent(share)} of the words are new to the model.` : "The model knows all of the words.");
+  return el("p", { class: "soft" }, `New to the model: ${share ? percent(share) : "none"} of the words.`);
 }
 
 export function verdict(model, prediction, { number = null, all = false, more = () => {} } = {}) {

@@ -1,6 +1,6 @@
 // Many messages sent to be scored, their rows given back while they come.
 
-import { ask, askJson, sendable } from "./api.js";
+import { ask, askJson, Fault, sendable } from "./api.js";
 import { columnsOf } from "./csv.js";
 
 const CHUNK = 200; // messages a request, so that the progress moves
@@ -53,6 +53,6 @@ export async function scoreFile(model, file, { format, text, prefix, signal, onr
   for await (const lines of linesOf(response)) {
     onrows(lines.filter(Boolean).map((line) => JSON.parse(line)));
     count += lines.length;
-    if (count >= MOST_ROWS) throw new Error(`this page holds ${MOST_ROWS.toLocaleString("en")} rows; send larger files to /v1/score (see API)`);
+    if (count >= MOST_ROWS) throw new Fault(0, `The page holds ${MOST_ROWS.toLocaleString("en")} rows, and these are the first. Send larger files to /v1/score (see API)`);
   }
 }

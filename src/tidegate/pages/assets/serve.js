@@ -1,6 +1,6 @@
 // The server's page: which model, which view, and the link that brings both back.
 
-import { ask, askJson, save, said, token } from "./api.js";
+import { ask, askJson, Fault, save, said, token } from "./api.js";
 import { el, visible } from "./dom.js";
 import { list } from "./list.js";
 import { live } from "./live.js";
@@ -157,7 +157,7 @@ async function start() {
   parts.list = list({ model, open });
   parts.live.link.append(...copyButton());
   root.append(el("h1", { class: "unseen" }, "Label messages"), tabs(), panel("message", parts.live.node), panel("list", parts.list.node));
-  if (wanted && wanted !== state.model.name) tell(new Error(`the link names the model “${wanted}”, which is not here`));
+  if (wanted && wanted !== state.model.name) tell(new Fault(0, `The link names the model “${wanted}”, which is not here. This is “${state.model.name}”`));
   await restore();
   parts.live.focus();
   addEventListener("popstate", ({ state: then }) => (then?.view === "list" ? turnTo("list") : restore().catch(tell)));
