@@ -20,6 +20,27 @@ function compare(a, b) {
   return typeof a === "number" && typeof b === "number" ? a - b : words.compare(String(a), String(b));
 }
 
+function cell(found, row, column, open) {
+  if (column.open) {
+    return el("th", { scope: "row" }, el("button", { type: "button", class: "rowlink", dir: "auto", title: "Show why", onclick: () => open(row) }, cut(found) || "(empty)"));
+  }
+  if (column.number) return el("td", { class: "n" }, column.key === null ? String(found) : shown(found));
+  return el("td", { dir: "auto" }, column.label ? (found === null ? "not scored" : decision(found)) : cut(found));
+}
+
+// The rows that have the letters looked for, in the order asked for; rows without an answer stay last.
+function arranged({ rows, columns, find, by, down }, value) {
+  const lettered = columns.filter((one) => !one.number);
+  const found = find ? rows.filter((row) => lettered.some((one) => String(value(row, one) ?? "").toLowerCase().includes(find))) : rows.slice();
+  const column = columns.find(({ key }) => key === by);
+  if (by === null) return down ? found.reverse() : found;
+  const missing = (one) => one === null || one === undefined;
+  return found.sort((a, b) => {
+    const [x, y] = [value(a, column), value(b, column)];
+    return missing(x) || missing(y) || !down ? compare(x, y) : -compare(x, y);
+  });
+}
+
 // `columns`: { key, title, number, open }; a column that opens has its cells as buttons.
 export function sortedTable({ caption, open }) {
   const state = { rows: [], columns: [], order: [], by: null, down: false, page: 0, find: "", at: null };
@@ -33,18 +54,7 @@ export function sortedTable({ caption, open }) {
   const value = (row, column) => (column.key === null ? state.at.get(row) : row[column.key]);
 
   function arrange() {
-    const column = state.columns.find(({ key }) => key === state.by);
-    state.order = state.find
-      ? state.rows.filter((row) => state.columns.some((one) => !one.number && String(value(row, one) ?? "").toLowerCase().includes(state.find)))
-      : state.rows.slice();
-    if (column && column.key !== null) {
-      const way = state.down ? -1 : 1;
-      state.order.sort((a, b) => {
-        const [x, y] = [value(a, column), value(b, column)];
-        const missing = (v) => v === null || v === undefined;
-        return missing(x) || missing(y) ? compare(x, y) : way * compare(x, y); // rows without an answer stay last
-      });
-    } else if (state.down) state.order.reverse();
+    state.order = arranged(state, value);
     draw();
   }
 
@@ -54,21 +64,12 @@ export function sortedTable({ caption, open }) {
     arrange();
   }
 
-  function cell(row, column) {
-    const found = value(row, column);
-    if (column.open) {
-      return el("th", { scope: "row" }, el("button", { type: "button", class: "rowlink", dir: "auto", title: "Show why", onclick: () => open(row) }, cut(found) || "(empty)"));
-    }
-    if (column.number) return el("td", { class: "n" }, column.key === null ? String(found) : shown(found));
-    return el("td", { dir: "auto" }, column.label ? (found === null ? "not scored" : decision(found)) : cut(found));
-  }
-
   function draw() {
     const pages = Math.max(Math.ceil(state.order.length / PAGE_ROWS), 1);
     state.page = Math.min(Math.max(state.page, 0), pages - 1);
     const from = state.page * PAGE_ROWS;
     const rows = state.order.slice(from, from + PAGE_ROWS);
-    body.replaceChildren(...rows.map((row) => el("tr", {}, state.columns.map((column) => cell(row, column)))));
+    body.replaceChildren(...rows.map((row) => el("tr", {}, state.columns.map((column) => cell(value(row, column), row, column, open)))));
     head.querySelectorAll("th").forEach((node, n) => {
       const mine = state.by === state.columns[n].key;
       if (mine) node.setAttribute("aria-sort", state.down ? "descending" : "ascending");
