@@ -9,6 +9,7 @@ import { mount } from "./walk.js";
 const WAIT_MS = 60; // after the last key
 const QUIET_MS = 900; // after which the answer is spoken
 const MOST_WALKED = 4_000; // characters; the server says so too
+const NO_WALK = "Only LSTMs are shown gate by gate, and this model is of another kind.";
 const EXAMPLES = ["house on fire on 5th street", "my inbox is on fire today", "The storm took the bridge, people are trapped",
   "what a lovely day", "flooding reported near the river, roads closed", "this new album is a disaster"];
 
@@ -38,7 +39,10 @@ function asker({ model, renew, show }) {
         show.unwalked(`The walk is drawn for messages of up to ${MOST_WALKED.toLocaleString("en")} characters.`);
         return;
       }
-      if (without.has(model().fingerprint)) return;
+      if (without.has(model().fingerprint)) {
+        show.unwalked(NO_WALK);
+        return;
+      }
       answered = true;
       const walks = [];
       for (const text of sent) {
@@ -52,8 +56,10 @@ function asker({ model, renew, show }) {
     } catch (fault) {
       if (late() || fault.name === "AbortError") return;
       if (!answered) show.fault(said(fault));
-      else show.unwalked(said(fault));
-      if (answered && fault.status === 422 && /only an LSTM/.test(fault.message)) without.add(model().fingerprint);
+      else if (fault.status === 422 && /only an LSTM/.test(fault.message)) {
+        without.add(model().fingerprint);
+        show.unwalked(NO_WALK);
+      } else show.unwalked(said(fault));
     }
   };
 }
@@ -114,6 +120,7 @@ function writing({ typed }) {
 function showing({ model, text }) {
   const answers = el("div", { class: "answers" });
   const spot = el("div", { class: "walk" });
+  const without = el("p", { class: "soft", hidden: true }); // why there is no walk
   const alert = el("p", { class: "notice", role: "alert", hidden: true });
   const status = el("p", { class: "unseen", role: "status" });
   const correct = feedback({ model, text });
@@ -133,7 +140,7 @@ function showing({ model, text }) {
 
   document.addEventListener("themechange", () => state.walk?.render());
   return {
-    node: el("div", {}, alert, status, answers, correct.node, el("h2", { class: "first" }, "Which words did it"), spot),
+    node: el("div", {}, alert, status, answers, correct.node, el("h2", { class: "first" }, "Which words did it"), without, spot),
     correct,
     answers: (texts, predictions) => {
       note("");
@@ -145,11 +152,16 @@ function showing({ model, text }) {
     },
     walks: (walks) => {
       spot.hidden = false;
+      without.hidden = true;
       if (state.walk) state.walk.show(walks);
       else state.walk = mount(spot, { walks }, { embedded: true, keys: spot });
       spot.dataset.text = walks[0].text;
     },
-    unwalked: (why) => { spot.hidden = true; note(why); },
+    unwalked: (why) => {
+      spot.hidden = true;
+      without.hidden = false;
+      without.textContent = why;
+    },
     fault: note,
   };
 }

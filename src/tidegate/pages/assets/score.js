@@ -23,12 +23,12 @@ function barred(model, probabilities) {
   return order.sort((a, b) => probabilities[b] - probabilities[a] || a - b);
 }
 
-function bar(label, value, limit) {
+function bar(label, value, limit, given) {
   const fill = el("i", {});
   fill.style.width = `${(100 * value).toFixed(2)}%`;
   const mark = limit === null ? null : el("b", {});
   if (mark) mark.style.left = `${100 * limit}%`;
-  return el("div", { class: limit !== null && value >= limit ? "bar over" : "bar" },
+  return el("div", { class: given ? "bar over" : "bar" },
     el("span", { class: "name" }, label), el("span", { class: "track", "aria-hidden": "true" }, fill, mark),
     el("span", { class: "value" }, shown(value)));
 }
@@ -80,7 +80,8 @@ export function verdict(model, prediction, { number = null, all = false, more = 
     el("p", { class: "soft over" }, number === null ? "The model says" : `Message ${number}: the model says`),
     el("p", { class: "label", dir: "auto" }, decision(prediction.label)),
     el("div", { class: "bars" }, shownBars.map((n) =>
-      bar(model.kind === "binary" ? `probability of “${model.labels[n]}”` : model.labels[n], probabilities[n], threshold(model, n)))),
+      bar(model.kind === "binary" ? `probability of “${model.labels[n]}”` : model.labels[n], probabilities[n], threshold(model, n),
+        [prediction.label].flat().includes(model.labels[n])))),
     rest > 0 || (all && order.length > MOST_BARS)
       ? el("button", { type: "button", class: "quiet", onclick: more }, all ? "Show fewer labels" : `Show ${rest} more labels`) : null,
     el("p", { class: "soft" }, rule(model)),

@@ -136,6 +136,10 @@ function open(text) {
 
 async function restore() {
   const { model, text, other } = fromLink();
+  parts.told.hidden = true;
+  if (model && !state.models.some(({ name }) => name === model)) {
+    tell(new Fault(0, `The link names the model “${model}”, which is not here. This is “${state.model.name}”`));
+  }
   if (model && model !== state.model.name && state.models.some(({ name }) => name === model)) {
     await choose(model);
     document.getElementById("model").replaceChildren(...picker());
@@ -157,7 +161,6 @@ async function start() {
   parts.list = list({ model, open });
   parts.live.link.append(...copyButton());
   root.append(el("h1", { class: "unseen" }, "Label messages"), tabs(), panel("message", parts.live.node), panel("list", parts.list.node));
-  if (wanted && wanted !== state.model.name) tell(new Fault(0, `The link names the model “${wanted}”, which is not here. This is “${state.model.name}”`));
   await restore();
   parts.live.focus();
   addEventListener("popstate", ({ state: then }) => (then?.view === "list" ? turnTo("list") : restore().catch(tell)));
