@@ -28,6 +28,9 @@ def predictor(served_model: Path) -> Predictor:
     return Predictor.load(served_model)
 
 
+AS_JSON = {"Content-Type": "application/json"}
+
+
 def some_texts(n: int, seed: int = 0) -> list[str]:
     rng = np.random.default_rng(seed)
     return [" ".join(rng.choice(WORDS, rng.integers(1, 15))) + f" w{seed}x{k}" for k in range(n)]
@@ -59,7 +62,8 @@ def test_answers_under_load_are_the_librarys(server: Server, predictor: Predicto
     def ask(first: int) -> None:
         with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
             for k in range(first, len(texts), 16):
-                connection.request("POST", "/v1/predict", json.dumps({"text": texts[k]}))
+                body = json.dumps({"text": texts[k]})
+                connection.request("POST", "/v1/predict", body, AS_JSON)
                 found = json.loads(connection.getresponse().read())
                 if list(found["predictions"][0]["probabilities"].values()) != expected[k]:
                     wrong.append(k)
@@ -149,7 +153,8 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_told(server: Server, name: str) -> None:
     body, status, words = WRONG[name]
-    found = server.ask("POST", "/v1/predict", body, headers={"X-Request-ID": "mine-1"})
+    headers = {**AS_JSON, "X-Request-ID": "mine-1"}
+    found = server.ask("POST", "/v1/predict", body, headers=headers)
     assert found.status == status, found.text
     problem = found.json
     assert found.headers["content-type"] == "application/problem+json"
@@ -173,6 +178,15 @@ def test_other_problems(server: Server) -> None:
     assert "<" not in strange.headers["x-request-id"]
 
 
+def test_pages_of_other_sites_are_refused(server: Server) -> None:
+    here = f"127.0.0.1:{server.port}"
+    for origin, status in [(f"http://{here}", 200), ("https://example.org", 403), ("null", 403)]:
+        headers = {**AS_JSON, "Origin": origin}
+        assert server.ask("POST", "/v1/predict", b'{"text": "a"}', headers=headers).status == status
+    assert server.ask("POST", "/v1/predict", b'{"text": "a"}').status == 415  # no type at all
+    assert "access-control-allow-origin" not in server.ask("GET", "/v1/models").headers
+
+
 def test_every_answer_has_the_headers(server: Server) -> None:
     for path in ("/", "/readyz", "/v1/models", "/nothing", "/openapi.json", "/metrics"):
         headers = server.ask("GET", path).headers
@@ -189,7 +203,7 @@ def test_every_answer_has_the_headers(server: Server) -> None:
 def test_logs_hold_no_text(server: Server) -> None:
     server.predict("a secret nobody may read")
     server.ask("GET", "/v1/models?secret-word=1")
-    server.ask("POST", "/v1/predict", b'{"text": "secret-word"')
+    server.ask("POST", "/v1/predict", b'{"text": "secret-word"', headers=AS_JSON)
     log = server.log.read_text()
     assert "secret" not in log
     entry = server.logged()[-1]

@@ -22,6 +22,7 @@ from servers import ADMIN, Reply, Server, Start
 from tidegate import Predictor
 
 TEXT = "fire near the river qwxz"
+AS_JSON = {"Content-Type": "application/json"}
 ADMIN_ENV = {"TIDEGATE_ADMIN_TOKENS": ADMIN}
 
 
@@ -64,7 +65,7 @@ class Load:
                     continue
                 while not self._stop.is_set():
                     try:
-                        connection.request("POST", "/v1/predict", body)
+                        connection.request("POST", "/v1/predict", body, AS_JSON)
                         reply = connection.getresponse()
                         data = reply.read()
                     except (OSError, http.client.HTTPException) as fault:
@@ -250,7 +251,8 @@ def test_too_many_at_once_are_asked_to_come_again(start: Start, served_model: Pa
         text = " ".join(f"word{k}" for k in range(2_000))
         body = json.dumps({"texts": [text] * 60}).encode()
         head = (
-            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n"
+            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n"
         )
 
         async def one() -> bytes:
@@ -276,7 +278,8 @@ def test_too_many_at_once_are_asked_to_come_again(start: Start, served_model: Pa
 
 def test_slow_and_endless_requests_are_ended(start: Start, served_model: Path) -> None:
     server = start(served_model, "--timeout", "1")
-    head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: 100\r\n\r\n"
     found = server.raw(head + b'{"text":')
     assert found.startswith(b"HTTP/1.1 408")
     assert b"the body took longer than 1 seconds" in found
@@ -300,7 +303,8 @@ def test_large_heads_and_bodies_are_refused_in_bounded_memory(
     ):
         found = server.raw(data)
         assert found == b"" or found.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
-    chunked = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    chunked += b"Transfer-Encoding: chunked\r\n\r\n"
     found = server.raw(chunked + (b"100000\r\n" + b"x" * 0x100000 + b"\r\n") * 100 + b"0\r\n\r\n")
     assert found == b"" or found.startswith(b"HTTP/1.1 413")
     found = server.raw(

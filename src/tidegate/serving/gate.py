@@ -56,11 +56,14 @@ class State:
     Attributes
     ----------
     draining : it will end soon: not ready, and every answer closes its connection
+    uploads : in work
+    body_bytes : of the bodies in work that are held in memory
     """
 
     def __init__(self) -> None:
         self.draining = False
         self.uploads = 0
+        self.body_bytes = 0
 
 
 class Gate:
@@ -85,7 +88,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        one = _Request(scope, receive, send, self._settings, closing=self._state.draining)
+        one = _Request(scope, receive, send, self._settings, self._state)
         one.id = one.given_id() or self._new_id()
         scope.setdefault("state", {})["request_id"] = one.id
         self._meters.begin()
@@ -97,6 +100,7 @@ class Gate:
             status = one.status or 499
             raise
         finally:
+            one.let_go()
             seconds = time.perf_counter() - started
             self._meters.end(one.route, status, seconds)
             if self._settings.log_requests:
@@ -115,12 +119,10 @@ class Gate:
             async with asyncio.timeout(most):
                 await self._app(one.scope, one.receive, one.send)
         except TimeoutError:
-            slow = not one.body_done
-            what = "the body did not come in" if slow else "it took longer than"
             await one.tell(
-                Problem(408, f"the body took longer than {most:g} seconds to come")
-                if slow
-                else Problem(503, f"{what} {most:g} seconds; ask for less at once", retry_after=1)
+                Problem(503, f"it took longer than {most:g} seconds; ask for less", retry_after=1)
+                if one.body_done
+                else Problem(408, f"the body took longer than {most:g} seconds to come")
             )
         except Problem as problem:
             await one.tell(problem)
@@ -134,6 +136,8 @@ class Gate:
             self._check_token(one)
         if one.route in ("page", *_OPEN, "/metrics"):
             return
+        if one.is_from_elsewhere():
+            raise Problem(403, "a page of another site asks this; it may not")
         limits = self._settings.limits
         if self._meters.in_flight > limits.requests:
             raise Problem(
@@ -174,16 +178,17 @@ class _Request:
     """One request on its way: how much of it has come, and what was answered."""
 
     __slots__ = (
-        "_receive", "_send", "_settings", "body_done", "closes", "id", "is_page", "length",
-        "most_bytes", "received", "route", "scope", "status",
+        "_held", "_receive", "_send", "_settings", "_state", "body_done", "closes", "id", "is_page",
+        "length", "most_bytes", "received", "route", "scope", "status",
     )  # fmt: skip
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, settings: Settings, *, closing: bool
+        self, scope: Scope, receive: Receive, send: Send, settings: Settings, state: State
     ) -> None:
         self.scope, self._receive, self._send = scope, receive, send
-        self._settings = settings
-        self.closes = closing
+        self._settings, self._state = settings, state
+        self._held = 0
+        self.closes = state.draining
         self.id = ""
         self.status = 0
         self.received = 0
@@ -212,6 +217,13 @@ class _Request:
         found = self.header(b"x-request-id")
         return found.decode("ascii") if found and _ID.fullmatch(found) else ""
 
+    def is_from_elsewhere(self) -> bool:
+        """Whether a browser sent it for a page of another site, which could not ask openly."""
+        origin = self.header(b"origin")
+        if not origin or self.scope["method"] in ("GET", "HEAD"):
+            return False
+        return origin.partition(b"://")[2] != self.header(b"host")
+
     def too_large(self) -> str:
         """Return what is said of a body that is too large."""
         return f"the body is larger than {self.most_bytes:,} bytes; send less at once"
@@ -220,11 +232,21 @@ class _Request:
         """Take in a part of the body, and count it."""
         message = await self._receive()
         if message["type"] == "http.request":
-            self.received += len(message.get("body", b""))
+            n_bytes = len(message.get("body", b""))
+            self.received += n_bytes
             self.body_done = not message.get("more_body", False)
             if self.received > self.most_bytes:
                 raise Problem(413, self.too_large())
+            if self.route != "/v1/score":  # an upload goes to the disk
+                self._state.body_bytes += n_bytes
+                self._held += n_bytes
+                if self._state.body_bytes > self._settings.limits.held_bytes:
+                    raise Problem(429, "too many large requests are in work", retry_after=1)
         return message
+
+    def let_go(self) -> None:
+        """Count its body as no longer held."""
+        self._state.body_bytes -= self._held
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer, with the headers that every answer has."""
@@ -260,6 +282,7 @@ class _Request:
     async def tell(self, problem: Problem) -> None:
         """Answer with a problem, unless an answer has begun: then it ends there, cut short."""
         if self.status:
+            note("cut short", request=self.id, status=problem.status)
             raise problem
         if problem.status != 408:
             await self._drain()

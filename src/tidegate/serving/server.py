@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -178,6 +179,8 @@ class _Worker:
         )
         if tell_others is not None:
             service.tell_others = tell_others
+        # What uvicorn would log, the gate has logged already: as JSON, and without what was sent.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         server = _Server(self._config(app), service, state)
         server.run(sockets=[self.listener])
         service.batcher.close()

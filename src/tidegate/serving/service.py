@@ -214,7 +214,8 @@ class Service:
 
 async def _read(schema: type[Any], request: Request) -> Any:
     """Return a request's body, checked, or raise a `Problem`."""
-    kind = request.headers.get("content-type", JSON)
+    # A page of another site can send other types, or none, without being asked about it first.
+    kind = request.headers.get("content-type", "")
     if kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
         raise Problem(415, f"found Content-Type {kind[:100]!r}; send {JSON}")
     try:

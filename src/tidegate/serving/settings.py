@@ -26,6 +26,7 @@ class Limits:
     ----------
     body_bytes : of a request but an upload
     upload_bytes : of an upload, which is kept in a temporary file
+    held_bytes : of all bodies in work but uploads together
     header_bytes : of a request's line and headers together
     texts : of a request
     characters : of a text
@@ -38,6 +39,7 @@ class Limits:
 
     body_bytes: int = 4_000_000
     upload_bytes: int = 256_000_000
+    held_bytes: int = 64_000_000
     header_bytes: int = 32_768
     texts: int = 1_000
     characters: int = 20_000
