@@ -201,3 +201,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Start]:
 def server(start: servers.Start, served_model: Path, other_model: Path) -> servers.Server:
     """A server of two models."""
     return start(f"crisis={served_model}", f"other={other_model}")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case of bytes by its argument: zipped ones hold the time, and differ by process."""
+    return argname if isinstance(val, bytes) else None
