@@ -306,11 +306,9 @@ def test_where_a_token_is_needed_it_is_asked_for(page: Any, start: Start, crisis
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save the report").click()
     assert b"<html" in Path(waiting.value.path()).read_bytes()
-    page.get_by_text("Is the label wrong?").click()
-    page.get_by_role("button", name="Send the right label").click()
-    page.get_by_text("does not keep corrections").wait_for()
+    assert page.get_by_text("Is the label wrong?").is_hidden()  # nobody keeps corrections here
     faults = page.heard["faults"]
-    assert all(re.search("status of (401|403)", fault) for fault in faults)
+    assert all("status of 401" in fault for fault in faults)
     faults.clear()
 
 

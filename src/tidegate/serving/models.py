@@ -70,6 +70,7 @@ class Served:
             "thresholds": list(bundle.thresholds),
             "metrics": dict(bundle.metrics),
             "calibration": self.calibration,
+            "cell": bundle.config.network.cell,
             "columns": {"text": data.text, "extra": list(data.extra), "label": list(data.label)},
             "card": bundle.extra_files.get("README.md", b"").decode("utf-8", "replace"),
         }

@@ -143,7 +143,8 @@ def add_models(app: FastAPI, service: Service) -> None:
         responses={200: {"model": schemas.ModelDetail}, **_problems(404)},
     )
     async def show_model(name: str) -> Response:
-        return as_json(service.models.get(name).detail())
+        kept = service.feedback is not None
+        return as_json({**service.models.get(name).detail(), "takes_feedback": kept})
 
     @app.get(
         "/v1/models/{name}/report",

@@ -134,6 +134,8 @@ class ModelDetail(ModelSummary):
     calibration: dict[str, Any] | None = Field(
         description="Of held-out messages by their largest probability: how many were right."
     )
+    cell: str = Field(description="lstm, gru or rnn; only an LSTM can be walked.")
+    takes_feedback: bool = Field(description="Whether corrections are kept here.")
     columns: dict[str, Any] = Field(description="The columns a file to be scored needs.")
     card: str = Field(description="The model card, in Markdown.")
 

@@ -1,6 +1,6 @@
 // A wrong label put right: what was chosen goes to the server, which keeps it for the next training.
 
-import { askJson, Fault, said, sendable } from "./api.js";
+import { askJson, said, sendable } from "./api.js";
 import { el } from "./dom.js";
 import { decision } from "./score.js";
 
@@ -8,7 +8,7 @@ export function feedback({ model, text }) {
   const told = el("p", { role: "status", class: "soft" });
   const place = el("div", { class: "row" });
   const body = el("details", { class: "correct" }, el("summary", {}, "Is the label wrong?"), place, told);
-  let [off, drawn] = [false, null];
+  let drawn = null;
 
   async function send(label) {
     const [about, name] = [text(), model().name];
@@ -17,9 +17,7 @@ export function feedback({ model, text }) {
       await askJson("/v1/feedback", { text: sendable(about), label, model: name });
       told.textContent = `Thank you. This message is kept with the label “${label}”.`;
     } catch (fault) {
-      off = fault instanceof Fault && fault.status === 403;
-      told.textContent = off ? "This server does not keep corrections. Whoever runs it can start it with --feedback FILE." : said(fault);
-      if (off) place.replaceChildren();
+      told.textContent = said(fault);
     }
   }
 
@@ -35,7 +33,8 @@ export function feedback({ model, text }) {
     reset: () => { drawn = null; },
     // Another answer: what was said of the one before is gone, and another label is offered.
     show: (prediction) => {
-      if (off) return;
+      body.hidden = !model().takes_feedback;
+      if (body.hidden) return;
       const now = `${model().name} ${decision(prediction.label)} ${text()}`;
       if (now === drawn) return;
       drawn = now;

@@ -21,7 +21,6 @@ function grow(box) {
 // What is asked of the server; `show` is told of every answer that is still wanted.
 function asker({ model, renew, show }) {
   let [number, control] = [0, null];
-  const without = new Set(); // models that are no LSTM and cannot be walked: asked once
   return async (texts) => {
     const mine = (number += 1);
     control?.abort();
@@ -39,7 +38,7 @@ function asker({ model, renew, show }) {
         show.unwalked(`The walk is drawn for messages of up to ${MOST_WALKED.toLocaleString("en")} characters.`);
         return;
       }
-      if (without.has(model().fingerprint)) {
+      if (model().cell !== "lstm") {
         show.unwalked(NO_WALK);
         return;
       }
@@ -56,10 +55,7 @@ function asker({ model, renew, show }) {
     } catch (fault) {
       if (late() || fault.name === "AbortError") return;
       if (!answered) show.fault(said(fault));
-      else if (fault.status === 422 && /only an LSTM/.test(fault.message)) {
-        without.add(model().fingerprint);
-        show.unwalked(NO_WALK);
-      } else show.unwalked(said(fault));
+      else show.unwalked(said(fault));
     }
   };
 }
