@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -337,3 +338,18 @@ def test_a_loaded_server_is_small_and_loads_nothing_of_training(
     assert server.memory_mb() < 120
     maps = Path(f"/proc/{server.process.pid}/maps").read_text()
     assert not any(name in maps for name in ("torch", "sklearn", "scipy/", "pandas", "pyarrow"))
+
+
+def test_an_upload_that_finds_no_room_is_told(start: Start, served_model: Path) -> None:
+    server = start(served_model)
+    done = subprocess.run(
+        ["prlimit", f"--pid={server.process.pid}", "--fsize=1000000"], check=False,
+        capture_output=True,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip("no limit can be set on another process here")
+    body = b"text\n" + b"fire near the river\n" * 100_000
+    found = server.ask("POST", "/v1/score?format=csv", body)
+    assert found.status == 503
+    assert "cannot be kept: File too large" in found.json["detail"]
+    assert server.predict("fire")

@@ -44,17 +44,29 @@ def spool(stream: IO[bytes] | None, *, name: str) -> Spooled:
     if stream is None:
         raise DataError(f"{name}: it is closed; give a file")
     try:
-        file: Any = tempfile.TemporaryFile(prefix="tidegate-")  # noqa: SIM115
-        path = Path(f"/proc/self/fd/{file.fileno()}")
-        if not path.exists():
-            file.close()
-            file = tempfile.NamedTemporaryFile(prefix="tidegate-")  # noqa: SIM115
-            path = Path(file.name)
-        shutil.copyfileobj(stream, file)
-        file.flush()
+        copy = unnamed()
+        shutil.copyfileobj(stream, copy.file)
+        copy.file.flush()
     except OSError as fault:
         raise DataError(
             f"{name}: its copy in {tempfile.gettempdir()}: {fault.strerror or fault}; give a file, "
             "or name another folder in TMPDIR"
         ) from fault
+    return copy
+
+
+def unnamed() -> Spooled:
+    """Return an empty temporary file, without a name where the system gives a path to such a one.
+
+    Raises
+    ------
+    OSError
+        There is no room for it.
+    """
+    file: Any = tempfile.TemporaryFile(prefix="tidegate-")  # noqa: SIM115
+    path = Path(f"/proc/self/fd/{file.fileno()}")
+    if not path.exists():
+        file.close()
+        file = tempfile.NamedTemporaryFile(prefix="tidegate-")  # noqa: SIM115
+        path = Path(file.name)
     return Spooled(path=path, file=file)

@@ -112,9 +112,9 @@ class Service:
         if self.state.uploads >= self.settings.limits.uploads:
             n = self.settings.limits.uploads
             raise Problem(429, f"{n} uploads are in work; send it again later", retry_after=10)
-        self.state.uploads += 1
         job = Job(model=model, form=form, output=output or form, **asked)
         upload = Upload(job, self.uploads)
+        self.state.uploads += 1
         started = False
         try:
             await upload.take_in(request)

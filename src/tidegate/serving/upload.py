@@ -7,6 +7,7 @@ by part. Where the system allows, the copy has no name, so that nothing stays of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
@@ -19,6 +20,7 @@ from starlette.requests import Request
 from tidegate.config import DataConfig
 from tidegate.data.record import Format
 from tidegate.data.records import RecordFile, open_records
+from tidegate.data.spool import unnamed
 from tidegate.errors import DataError, TidegateError
 from tidegate.scoring.files import OnError, score_file, scored_parts
 from tidegate.serving.models import Served
@@ -83,18 +85,20 @@ class Upload:
 
     def __init__(self, job: Job, executor: Executor) -> None:
         self._job, self._executor = job, executor
-        self._file: Any = tempfile.TemporaryFile(prefix="tidegate-")  # noqa: SIM115
-        self._path = Path(f"/proc/self/fd/{self._file.fileno()}")
-        if not self._path.exists():
-            self._file.close()
-            self._file = tempfile.NamedTemporaryFile(prefix="tidegate-")  # noqa: SIM115
-            self._path = Path(self._file.name)
+        try:
+            self._copy = unnamed()
+        except OSError as fault:
+            raise _no_room(fault) from fault
+        self._path = self._copy.path
 
     async def take_in(self, request: Request) -> None:
         """Keep the body."""
-        async for chunk in request.stream():
-            await self._in_thread(self._file.write, chunk)
-        await self._in_thread(self._file.flush)
+        try:
+            async for chunk in request.stream():
+                await self._in_thread(self._copy.file.write, chunk)
+            await self._in_thread(self._copy.file.flush)
+        except OSError as fault:
+            raise _no_room(fault) from fault
 
     async def answer(self) -> AsyncIterator[bytes]:
         """Return the parts to send; what is wrong with the upload is raised before the first."""
@@ -114,7 +118,8 @@ class Upload:
 
     def close(self) -> None:
         """Drop the copy."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written is of no use any more
+            self._copy.file.close()
 
     async def _in_thread(self, call: Callable[..., Any], *values: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call, *values)
@@ -149,6 +154,11 @@ class Upload:
             with target.open("rb") as stream:
                 while chunk := stream.read(_CHUNK_BYTES):
                     yield chunk
+
+
+def _no_room(fault: OSError) -> Problem:
+    why = fault.strerror or str(fault)
+    return Problem(503, f"{NAME} cannot be kept: {why}; send it again later", retry_after=60)
 
 
 def _following(parts: Iterator[bytes]) -> bytes | None:
