@@ -1,12 +1,13 @@
-// One message, or two, answered while they are typed: the answer, then the walk.
+// One message, or two, answered while they are typed: the answer, then the walk. Who answers is a
+// provider: `predict` and `walk` give what is drawn; `wait` is how long to wait after a key, in ms;
+// `keep` takes a right label, where that can be kept.
 
-import { askJson, said, sendable } from "./api.js";
-import { el } from "./dom.js";
 import { feedback } from "./correct.js";
+import { el } from "./dom.js";
+import { said, sendable } from "./faults.js";
 import { spoken, verdict } from "./score.js";
 import { mount } from "./walk.js";
 
-const WAIT_MS = 60; // after the last key
 const QUIET_MS = 900; // after which the answer is spoken
 const MOST_WALKED = 4_000; // characters; the server says so too
 const EXAMPLES = ["house on fire on 5th street", "my inbox is on fire today", "The storm took the bridge, people are trapped",
@@ -17,8 +18,8 @@ function grow(box) {
   box.style.height = `${Math.min(box.scrollHeight + 2, 260)}px`;
 }
 
-// What is asked of the server; `show` is told of every answer that is still wanted.
-function asker({ model, show }) {
+// What is asked of the provider; `show` is told of every answer that is still wanted.
+function asker({ model, show, provider }) {
   let [number, control] = [0, null];
   const without = new Set(); // models that are no LSTM and cannot be walked: asked once
   return async (texts) => {
@@ -30,9 +31,9 @@ function asker({ model, show }) {
     let answered = false;
     const sent = texts.map(sendable);
     try {
-      const found = await askJson("/v1/predict", { texts: sent, model: model().name }, { signal });
+      const predictions = await provider.predict(sent, { signal });
       if (late()) return;
-      show.answers(texts, found.predictions);
+      show.answers(texts, predictions);
       if (sent.some((text) => Array.from(text).length > MOST_WALKED)) {
         show.unwalked(`The walk is drawn for messages of up to ${MOST_WALKED.toLocaleString("en")} characters.`);
         return;
@@ -43,7 +44,7 @@ function asker({ model, show }) {
       for (const text of sent) {
         // Both are read for the label of the first, or there would be nothing to compare.
         const label = walks.length ? walks[0].labels[walks[0].label] : undefined;
-        const { walk } = await askJson("/v1/walk", { text, model: model().name, label }, { signal });
+        const walk = await provider.walk(text, label, { signal });
         if (late()) return;
         walks.push(walk);
       }
@@ -62,7 +63,8 @@ function field(id, label, oninput) {
   return { box, node: el("div", { class: "field" }, el("label", { for: id }, label), box) };
 }
 
-export function live({ model, changed }) {
+// `extra` stands between the answer and the walk.
+export function live({ model, changed, provider, extra = null }) {
   const parts = { answer: el("div", { class: "answers" }), walk: el("div", { class: "walk" }), note: el("p", { class: "notice", role: "alert", hidden: true }),
     live: el("p", { class: "unseen", role: "status" }) };
   const state = { timer: 0, speak: 0, walk: null, answered: null, all: false, two: false };
@@ -70,7 +72,7 @@ export function live({ model, changed }) {
   const second = field("other", "Compare with", () => typed());
   second.node.hidden = true;
   const compare = el("button", { type: "button", class: "quiet", "aria-expanded": "false", onclick: () => { setTwo(!state.two); (state.two ? second : first).box.focus(); typed(0); } }, "Compare with another message");
-  const correct = feedback({ model, text: () => first.box.value });
+  const correct = provider.keep ? feedback({ model, text: () => first.box.value, keep: provider.keep }) : null;
 
   function note(text) {
     parts.note.hidden = !text;
@@ -81,7 +83,7 @@ export function live({ model, changed }) {
     const { texts, predictions, by } = state.answered;
     parts.answer.replaceChildren(...predictions.map((one, n) => verdict(by, one, {
       number: texts.length > 1 ? n + 1 : null, all: state.all, more: () => { state.all = !state.all; drawAnswers(); } })));
-    correct.show(predictions[0]);
+    correct?.show(predictions[0]);
   }
 
   const show = {
@@ -102,17 +104,18 @@ export function live({ model, changed }) {
     unwalked: (why) => { parts.walk.hidden = true; note(why); },
     fault: note,
   };
-  const request = asker({ model, show });
+  const request = asker({ model, show, provider });
 
   function texts() {
     const both = [first.box.value, ...(state.two ? [second.box.value] : [])];
     return both.filter((text, n) => n === 0 || text.trim() !== "");
   }
 
-  function typed(wait = WAIT_MS) {
+  function typed(wait = provider.wait) {
     clearTimeout(state.timer);
     changed();
-    state.timer = setTimeout(() => request(texts()), wait);
+    if (provider.wait === 0) request(texts());
+    else state.timer = setTimeout(() => request(texts()), wait);
   }
 
   function setTwo(two) {
@@ -137,9 +140,10 @@ export function live({ model, changed }) {
   return {
     node: el("div", {}, el("div", { class: "fields" }, first.node, second.node), examples,
       el("div", { class: "row" }, compare, parts.link = el("span", { class: "row" })),
-      parts.note, parts.live, parts.answer, correct.node, el("h2", { class: "first" }, "Which words did it"), parts.walk),
+      parts.note, parts.live, parts.answer, correct?.node, extra, el("h2", { class: "first" }, "Which words did it"), parts.walk),
     link: parts.link, put, example: EXAMPLES[0],
-    again: () => { correct.reset(); typed(0); },
+    again: () => { correct?.reset(); typed(0); },
+    walked: () => state.walk,
     texts, focus: () => { first.box.focus(); first.box.setSelectionRange(first.box.value.length, first.box.value.length); },
   };
 }
