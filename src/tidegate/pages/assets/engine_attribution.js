@@ -55,7 +55,13 @@ function line({ model, network, words, held, shares, label }) {
     return [lstm, grams];
   }
 
-  return { slopes, p: (alpha) => at(alpha).p[label] };
+  const ends = new Map(); // two panels share one
+  function p(alpha) {
+    if (!ends.has(alpha)) ends.set(alpha, at(alpha).p[label]);
+    return ends.get(alpha);
+  }
+
+  return { slopes, p };
 }
 
 function integrated({ slopes, p }, [start, end], n) {

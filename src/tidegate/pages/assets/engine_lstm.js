@@ -6,9 +6,28 @@
 const BLOCKS = ["i", "f", "g", "o"];
 const sigmoid = (z) => 1 / (1 + Math.exp(-z));
 
-// rows × matrix (n, width) stored row by row: one product with a vector.
+// Adds the product of a matrix, stored row by row, and a vector. Four rows at a time: sums that do not
+// wait for one another take a third of the time.
 function times(matrix, width, vector, into) {
-  for (let r = 0, at = 0; r < into.length; r += 1) {
+  let r = 0;
+  for (; r + 4 <= into.length; r += 4) {
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let d = 0;
+    for (let k = 0, at = r * width; k < width; k += 1, at += 1) {
+      const value = vector[k];
+      a += matrix[at] * value;
+      b += matrix[at + width] * value;
+      c += matrix[at + 2 * width] * value;
+      d += matrix[at + 3 * width] * value;
+    }
+    into[r] += a;
+    into[r + 1] += b;
+    into[r + 2] += c;
+    into[r + 3] += d;
+  }
+  for (let at = r * width; r < into.length; r += 1) {
     let sum = into[r];
     for (let k = 0; k < width; k += 1, at += 1) sum += matrix[at] * vector[k];
     into[r] = sum;
@@ -35,6 +54,13 @@ function direction(arrays, layer, reverse) {
 function linear(arrays, name) {
   const [weight, bias] = [arrays[`${name}.weight`], arrays[`${name}.bias`]];
   return weight && { w: Float64Array.from(weight.all()), width: weight.width, b: Float64Array.from(bias.all()) };
+}
+
+function joined(a, b) {
+  const both = new Float64Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
 
 // What is held of each gate: {f: 0.5} or {f: {3: 0.5}} as a list for each unit, NaN where it is free.
@@ -69,7 +95,7 @@ function run(one, rows, held) {
   let [h, c] = [new Float64Array(units), new Float64Array(units)];
   for (let step = 0; step < n; step += 1) {
     const t = reverse ? n - 1 - step : step;
-    const z = times(u, units, h, Float64Array.from(rows[t]));
+    const z = times(u, units, h, rows[t].slice());
     const gates = BLOCKS.map(() => new Float64Array(units));
     const [i, f, g, o] = gates;
     const [next, shown] = [new Float64Array(units), new Float64Array(units)];
@@ -98,7 +124,7 @@ export function forward(network, rows, held) {
   for (const layer of network.layers) {
     const found = layer.map((one, d) => run(one, below ? below.map((x) => project(one, x)) : rows[d], held));
     traces.push(found);
-    below = found[0].h.map((h, t) => (found.length > 1 ? Float64Array.from([...h, ...found[1].h[t]]) : h));
+    below = found[0].h.map((h, t) => (found.length > 1 ? joined(h, found[1].h[t]) : h));
   }
   return { traces, states: below };
 }
@@ -113,7 +139,7 @@ export function pool({ pooling }, states) {
       if (state[k] > largest[k]) largest[k] = state[k];
     }
   }
-  if (pooling === "mean_max") return Float64Array.from([...total, ...largest]);
+  if (pooling === "mean_max") return joined(total, largest);
   return pooling === "mean" ? total : largest;
 }
 

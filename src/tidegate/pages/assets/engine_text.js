@@ -22,7 +22,7 @@ const KINDS = ["alone", "url", "user", "num", "tag", "short", "word", "stop", "d
 
 // Letters in any case, the four beyond ASCII that Python's re takes for them included.
 function anyCase(source) {
-  const more = { i: "İı", s: "ſ", k: "K" };
+  const more = { i: "\u0130\u0131", s: "\u017f", k: "\u212a" };
   return source.replace(/[a-z]/g, (c) => `[${c}${c.toUpperCase()}${more[c] ?? ""}]`);
 }
 
