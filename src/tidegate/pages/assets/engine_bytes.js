@@ -21,12 +21,21 @@ export function unpacked(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(4, 4 + length)));
   const arrays = {};
-  const first = bytes.byteOffset + 4 + length;
   for (const { name, kind, shape, at } of header.arrays) {
     const size = shape.reduce((product, n) => product * n, 1);
-    arrays[name] = tensor(new KINDS[kind](bytes.buffer, first + at, size), kind, shape);
+    arrays[name] = tensor(fromPlanes(bytes.subarray(4 + length + at), KINDS[kind], size), kind, shape);
   }
   return { ...header, arrays };
+}
+
+// Numbers whose first bytes come first, then their second bytes, and so on.
+function fromPlanes(bytes, Kind, size) {
+  const width = Kind.BYTES_PER_ELEMENT;
+  const whole = new Uint8Array(size * width);
+  for (let plane = 0, at = 0; plane < width; plane += 1) {
+    for (let k = plane; k < whole.length; k += width, at += 1) whole[k] = bytes[at];
+  }
+  return new Kind(whole.buffer);
 }
 
 // Rows of an array as numbers. Half precision is turned into numbers when a row is asked for: most

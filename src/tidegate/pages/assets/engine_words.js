@@ -50,7 +50,7 @@ export function wordInputs({ arrays, tokens, pieces }) {
   const embedding = arrays["embedding.weight"];
   const [vectors, words] = [arrays["vectors.weight"], arrays["words.weight"]];
   const cutWord = cutter(pieces);
-  const pieceRow = vectors && scaled(vectors, arrays["vectors.scales"]);
+  const pieceRow = vectors && scaled(vectors);
   const unknown = Math.min(1, tokens.length - 1);
   return (word, id) => {
     const known = id < tokens.length;
