@@ -177,6 +177,7 @@ def test_answer_and_walk_follow_what_is_typed_dropped_and_held(page: Any, tmp_pa
     slider.fill("0")
     held = walk(bundle, "fire near the river", hold={"f": 0.0})
     assert probability(page) == pytest.approx(held.probabilities[1], abs=5.1e-4)
+    assert "nothing is known of how often it is right" in page.locator(".meaning").inner_text()
     assert "every forget gate held at 0.00" in page.locator(".effect").inner_text()
     page.wait_for_function("document.querySelector('[data-value=f]')?.textContent === '0.000'")
     page.locator("select[name=unit]").select_option("2")

@@ -122,7 +122,7 @@ async function start() {
   parts.name.textContent = visible(model.name);
   const shownModel = { ...model, fingerprint: "" };
   const tested = selfTest();
-  parts.live = live({ model: () => shownModel, changed, provider, extra: experiments() });
+  parts.live = live({ model: () => ({ ...shownModel, altered: state.held !== null }), changed, provider, extra: experiments() });
   root.replaceChildren(el("h1", { class: "unseen" }, "Explore the model"), tested.getAttribute("role") ? tested : "", parts.live.node,
     el("footer", {}, tested.getAttribute("role") ? "" : tested));
   parts.live.put(parts.live.example);
