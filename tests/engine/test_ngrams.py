@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conftest import WORDS, made_up, small
+from conftest import WORDS, made_up, small, with_ngrams
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.ngrams import (
     MAX_RUN_CHARACTERS,
@@ -112,3 +112,11 @@ def test_arrays_that_do_not_fit_are_named(name: str, array: np.ndarray, fault: s
     assert check_arrays(arrays, n_words=4, n_outputs=1, n_pieces=0) == ""
     arrays[f"ngrams.{name}"] = array
     assert fault in check_arrays(arrays, n_words=4, n_outputs=1, n_pieces=0)
+
+
+def test_an_empty_message_is_the_same_by_its_text_and_by_its_ids() -> None:
+    predictor = Predictor(with_ngrams())
+    reader = predictor.reader()
+    np.testing.assert_array_equal(
+        reader.text_logits([""]), reader.logits([reader.encoder.encode("")])
+    )

@@ -22,6 +22,7 @@ from tidegate.cli import (
     check,
     demo,
     evaluate,
+    explore,
     export,
     inspect,
     memory,
@@ -49,6 +50,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("walk")(walk.walk)
 app.command("memory")(memory.memory)
+app.command("explore")(explore.explore)
 app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("check")(check.check)

@@ -214,6 +214,7 @@ class NgramBranch:
         left = np.empty_like(right)
         left[0], left[1:] = n, right[:-1]
         left[ends[:-1] + 1] = n
+        left[ends[left[ends] == 0]] = n  # padding is no word: an empty message has its marks alone
         left *= n + 2
         left += right
         return left, ends

@@ -6,6 +6,7 @@ score is computed.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -108,6 +109,19 @@ class Report:
         if self.n_rows < _FEW_ROWS:
             found.append(f"caution: {self.n_rows} rows are few; see how wide the intervals are")
         return found
+
+
+def reliability_of(report: bytes) -> dict[str, Any] | None:
+    """Return the reliability of a bundle's report, or None; what is written there may be anything.
+
+    For binary and multi-class models it is of the most probable label, else of every label.
+    """
+    try:
+        found = Report.from_dict(json.loads(report)["model"])
+    except (ValueError, KeyError, TypeError, RecursionError, DataError):
+        return None
+    reliability = found.to_dict()["reliability"]
+    return reliability if isinstance(reliability, dict) else None
 
 
 def _plain(value: object) -> object:

@@ -8,6 +8,7 @@ as JSON, and the scripts show every word of it as text, never as markup.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -41,14 +42,25 @@ def walk_page(walks: Sequence[Walk], *, title: str) -> str:
 def document(*, title: str, data: object, script: str) -> str:
     """Return one HTML file: a style, data as JSON, and a script that shows it."""
     safe = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    held = f'<script type="application/json" id="data">{safe}</script>'
+    return page_file(title=title, styles=("page.css",), data=held, script=script)
+
+
+def page_file(
+    *, title: str, styles: Sequence[str], data: str, script: str, before: str = ""
+) -> str:
+    """Return one HTML file: styles, an element that holds data, and a script that shows it.
+
+    `before` is markup that comes before anything is drawn.
+    """
+    style = "".join(map(asset, styles))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{asset('page.css')}</style></head>"
+        f"<title>{escape(title)}</title><style>{style}</style>{before}</head>"
         '<body><main id="page"><noscript>This page draws itself: it needs JavaScript.</noscript>'
-        f'</main><script type="application/json" id="data">{safe}</script>'
-        f'<script type="module">{script}</script></body></html>\n'
+        f'</main>{data}<script type="module">{script}</script></body></html>\n'
     )
 
 
@@ -59,11 +71,25 @@ def asset(name: str) -> str:
 
 
 def _script() -> str:
-    """Return the walk's modules as one: in order of need, without imports and exports."""
-    lines = []
-    for module in MODULES:
-        for line in asset(f"{module}.js").splitlines():
-            if not line.startswith("import "):
-                lines.append(line.removeprefix("export "))
-    start = 'mount(document.getElementById("page"), JSON.parse('
-    return "\n".join([*lines, start + 'document.getElementById("data").textContent));'])
+    """Return the walk's modules as one script."""
+    start = '$walk.mount(document.getElementById("page"), JSON.parse('
+    return bundled(MODULES) + start + 'document.getElementById("data").textContent));'
+
+
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|class|function\*?) (\w+))", re.MULTILINE)
+
+
+def bundled(modules: Sequence[str]) -> str:
+    """Return modules as one script, each after its needs; names stay apart in a function each.
+
+    They import one another by `import { a, b as c } from "./name.js";` on a line of its own.
+    """
+    parts = []
+    for name in modules:
+        text = asset(f"{name}.js")
+        exported = ", ".join(_EXPORT.findall(text))
+        inner = _IMPORT.sub(lambda m: f"const {{{m[1].replace(' as ', ': ')}}} = ${m[2]};", text)
+        body = _EXPORT.sub("", inner)
+        parts.append(f"const ${name} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n")
+    return "".join(parts)

@@ -5,16 +5,15 @@ A request takes a `Served` once and answers from it alone, so that no answer is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tidegate.engine.predictor import Predictor
-from tidegate.errors import ConfigError, DataError, TidegateError
+from tidegate.errors import ConfigError, TidegateError
 from tidegate.evaluation.profile import Profile
-from tidegate.evaluation.report import Report
+from tidegate.evaluation.report import reliability_of
 from tidegate.serving.problems import Problem
 
 
@@ -51,7 +50,7 @@ class Served:
         return cls(
             name=name, path=path, predictor=predictor, fingerprint=bundle.fingerprint(),
             profile=Profile.from_dict(bundle.metrics.get("profile")),
-            calibration=_calibration(bundle.extra_files.get("report.json", b"")),
+            calibration=reliability_of(bundle.extra_files.get("report.json", b"")),
         )  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
@@ -129,16 +128,3 @@ class Models:
         changed = self._served[model.name].fingerprint != model.fingerprint
         self._served[model.name] = model
         return changed
-
-
-def _calibration(report: bytes) -> dict[str, Any] | None:
-    """Return the reliability of a bundle's report, or None; what is written there may be anything.
-
-    For binary and multi-class models it is of the most probable label, else of every label.
-    """
-    try:
-        found = Report.from_dict(json.loads(report)["model"])
-    except (ValueError, KeyError, TypeError, RecursionError, DataError):
-        return None
-    reliability = found.to_dict()["reliability"]
-    return reliability if isinstance(reliability, dict) else None

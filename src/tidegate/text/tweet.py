@@ -44,7 +44,7 @@ def _cp1252(byte: int) -> str:
 _CONTINUATION: Final = "".join(_cp1252(byte) + chr(byte) for byte in range(0x80, 0xC0))
 """How the second and later bytes of a UTF-8 character look, once read as cp1252 or Latin-1."""
 
-_BYTE_OF: Final = {ord(_cp1252(byte)): byte for byte in range(0x80, 0x100)}
+BYTE_OF: Final = {ord(_cp1252(byte)): byte for byte in range(0x80, 0x100)}
 
 
 def _debris() -> dict[str, str]:
@@ -65,7 +65,7 @@ def _debris() -> dict[str, str]:
     return table | {"\x89Û_": "…", "Ì_": "ó"}
 
 
-_DEBRIS: Final = _debris()
+DEBRIS: Final = _debris()
 
 
 def _one_of(characters: str) -> str:
@@ -78,8 +78,8 @@ def _mojibake() -> re.Pattern[str]:
     All leads come first, and each form looks back at its own: that way `re` skips what begins none
     of them six times faster.
     """
-    tails = {lead: _one_of("".join(k[1] for k in _DEBRIS if k[0] == lead)) for lead in "åÌ\x89"}
-    thirds, more = _one_of("".join(k[2] for k in _DEBRIS if len(k) == 3)), _one_of(_CONTINUATION)
+    tails = {lead: _one_of("".join(k[1] for k in DEBRIS if k[0] == lead)) for lead in "åÌ\x89"}
+    thirds, more = _one_of("".join(k[2] for k in DEBRIS if len(k) == 3)), _one_of(_CONTINUATION)
     forms = (
         ("\x89", tails["\x89"] + thirds), ("å", tails["å"]), ("Ì", tails["Ì"]),
         ("Â", r"[\xa0-\xbf]"), ("Ã", more), ("[âï]", more * 2), ("ã", r"[\x81‚ƒ]" + more),
@@ -94,7 +94,7 @@ _MOJIBAKE: Final = _mojibake()
 
 def _unmangled(found: re.Match[str]) -> str:
     try:
-        return _DEBRIS.get(found[0]) or found[0].translate(_BYTE_OF).encode("latin-1").decode()
+        return DEBRIS.get(found[0]) or found[0].translate(BYTE_OF).encode("latin-1").decode()
     except UnicodeError:
         return found[0]
 
@@ -127,7 +127,7 @@ def _decoded(found: re.Match[str]) -> str:
 
 # --- read ---------------------------------------------------------------------------------------
 
-_UNSPACED = (  # written without spaces: Thai, Lao, Burmese, Khmer, kana, Chinese
+UNSPACED = (  # written without spaces: Thai, Lao, Burmese, Khmer, kana, Chinese
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
     "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
@@ -184,9 +184,9 @@ def _unicode_pattern() -> re.Pattern[str]:
     blocks = chain(range(0x300, 0x3100), range(0xA000, 0xAC00), range(0xF900, 0x1F000))
     marks = [code for code in blocks if unicodedata.category(chr(code))[0] == "M"]
     mark = _one_of("".join(map(chr, marks)))
-    word = rf"[^\W_ʼ{_UNSPACED}]+(?:MARK+[^\W_ʼ{_UNSPACED}]*)*"
+    word = rf"[^\W_ʼ{UNSPACED}]+(?:MARK+[^\W_ʼ{UNSPACED}]*)*"
     return _compiled(
-        mark=mark, word=word, letter=rf"[^\W\d_ʼ{_UNSPACED}]", alone=rf"[{_UNSPACED}]MARK*"
+        mark=mark, word=word, letter=rf"[^\W\d_ʼ{UNSPACED}]", alone=rf"[{UNSPACED}]MARK*"
     )
 
 

@@ -27,6 +27,7 @@ from tidegate.text.encoder import Encoder
 from tidegate.text.ids import flatten
 from tidegate.text.vocabulary import PAD, PAD_ID
 from tidegate.walking.attribution import Contributions, integrated_gradients
+from tidegate.walking.holding import Hold, held
 from tidegate.walking.record import DirectionWalk, Doubles, NgramWalk, Walk, WalkToken
 
 __all__ = ["DirectionWalk", "Walk", "WalkToken", "walk"]
@@ -37,18 +38,24 @@ MAX_RUNS = 256  # prefixes read, and tokens left out, of one message,
 MAX_RUN_TOKENS = 200_000  # fewer where those would have more tokens than this, but 16
 
 
-def walk(model: Predictor | Bundle, text: str, *, label: str | None = None) -> Walk:
+def walk(
+    model: Predictor | Bundle, text: str, *, label: str | None = None, hold: Hold | None = None
+) -> Walk:
     """Read one message step by step, keeping every gate.
 
     Parameters
     ----------
     model : whose answer is explained
     label : the label explained; by default the second of two, else the likeliest
+    hold : gates held at a value while the message is read, in every layer and direction: `{"f": 0}`
+        erases the cell state at each token, `{"f": {3: 1}}` lets unit 3 forget nothing. Gates are
+        f, i and o, from 0 to 1, and the candidate values g, from −1 to 1. The answer, and
+        everything else in the walk, is that of the model so held
 
     Raises
     ------
     ConfigError
-        The model is no LSTM, or has no such label.
+        The model is no LSTM, or has no such label, gate or unit.
     DataError
         The message is not text.
 
@@ -63,6 +70,8 @@ def walk(model: Predictor | Bundle, text: str, *, label: str | None = None) -> W
         raise ConfigError(f"walk: the model's cell is {cell!r}; only an LSTM has these four steps")
     if not isinstance(text, str):
         raise DataError(f"walk: found {type(text).__name__} {text!r}; a message is text")
+    if hold:
+        predictor = Predictor(held(predictor.bundle, hold))
     answer = predictor.predict_proba([text])[0]
     number = _label_number(predictor, answer, label)
     reader = predictor.reader()

@@ -1,18 +1,12 @@
 // Requests to the server: the token where one is needed, patience where it is busy, faults in words.
 
 import { el } from "./dom.js";
+import { Fault } from "./faults.js";
 
 const KEY = "tidegate.token"; // kept for this tab alone
 const MOST_TRIES = 5;
 const MOST_WAIT_S = 15;
 let asking = null;
-
-export class Fault extends Error {
-  constructor(status, detail) {
-    super(detail);
-    this.status = status;
-  }
-}
 
 export function token() {
   return sessionStorage.getItem(KEY) ?? "";
@@ -86,17 +80,6 @@ export async function askJson(path, body, { signal, onwait } = {}) {
   const sent = body === undefined ? {}
     : { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
   return (await ask(path, { ...sent, signal, onwait })).json();
-}
-
-export function said(fault) {
-  const text = fault instanceof Fault ? fault.message : `Something went wrong in the page: ${fault.message ?? fault}`;
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
-}
-
-// Half a surrogate pair is no Unicode text, and JSON cannot carry it to the server.
-export function sendable(text) {
-  return text.toWellFormed ? text.toWellFormed() : text.replace(/[\ud800-\udfff]/gu, "\ufffd");
 }
 
 export function save(name, parts, type) {

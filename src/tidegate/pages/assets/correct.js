@@ -1,20 +1,20 @@
-// A wrong label put right: what was chosen goes to the server, which keeps it for the next training.
+// A wrong label put right: what was chosen goes to whoever answers, who keeps it for the next training.
 
-import { askJson, said, sendable } from "./api.js";
 import { el } from "./dom.js";
+import { said, sendable } from "./faults.js";
 import { decision } from "./score.js";
 
-export function feedback({ model, text }) {
+export function feedback({ model, text, keep }) {
   const told = el("p", { role: "status", class: "soft" });
   const place = el("div", { class: "row" });
   const body = el("details", { class: "correct" }, el("summary", {}, "Is the label wrong?"), place, told);
   let drawn = null;
 
   async function send(label) {
-    const [about, name] = [text(), model().name];
+    const about = text();
     told.textContent = "Sending…";
     try {
-      await askJson("/v1/feedback", { text: sendable(about), label, model: name });
+      await keep({ text: sendable(about), label });
       told.textContent = `Thank you. This message is kept with the label “${label}”.`;
     } catch (fault) {
       told.textContent = said(fault);

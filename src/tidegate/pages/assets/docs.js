@@ -1,7 +1,8 @@
 // The API, drawn from its own OpenAPI document.
 
-import { askJson, said } from "./api.js";
+import { askJson } from "./api.js";
 import { el, table } from "./dom.js";
+import { said } from "./faults.js";
 
 const TITLES = { answers: "Answers", models: "Models", health: "Health" };
 

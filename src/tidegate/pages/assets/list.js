@@ -1,8 +1,9 @@
 // Many messages: pasted or from a file, scored, shown as a table, and saved.
 
-import { said, save } from "./api.js";
+import { save } from "./api.js";
 import { csvParts } from "./csv.js";
 import { el } from "./dom.js";
+import { said } from "./faults.js";
 import { decision } from "./score.js";
 import { lookInto, scoreFile, scoreLines } from "./score_rows.js";
 import { sortedTable } from "./table.js";

@@ -1,12 +1,13 @@
-// One message, or two, answered while they are typed: the answer, then the walk.
+// One message, or two, answered while they are typed: the answer, then the walk. Who answers is a
+// provider: `predict` and `walk` give what is drawn; `wait` is how long to wait after a key, in ms;
+// `keep` takes a right label, where that can be kept.
 
-import { askJson, said, sendable } from "./api.js";
-import { el } from "./dom.js";
 import { feedback } from "./correct.js";
+import { el } from "./dom.js";
+import { said, sendable } from "./faults.js";
 import { spoken, verdict } from "./score.js";
 import { mount } from "./walk.js";
 
-const WAIT_MS = 60; // after the last key
 const QUIET_MS = 900; // after which the answer is spoken
 const MOST_WALKED = 4_000; // characters; the server says so too
 const NO_WALK = "Only LSTMs are shown gate by gate, and this model is of another kind.";
@@ -18,8 +19,8 @@ function grow(box) {
   box.style.height = `${Math.min(box.scrollHeight + 2, 260)}px`;
 }
 
-// What is asked of the server; `show` is told of every answer that is still wanted.
-function asker({ model, renew, show }) {
+// What is asked of the provider; `show` is told of every answer that is still wanted.
+function asker({ model, show, provider }) {
   let [number, control] = [0, null];
   return async (texts) => {
     const mine = (number += 1);
@@ -30,10 +31,9 @@ function asker({ model, renew, show }) {
     let answered = false;
     const sent = texts.map(sendable);
     try {
-      const found = await askJson("/v1/predict", { texts: sent, model: model().name }, { signal });
-      if (found.fingerprint !== model().fingerprint) await renew(); // another model answers by this name now
+      const predictions = await provider.predict(sent, { signal });
       if (late()) return;
-      show.answers(texts, found.predictions);
+      show.answers(texts, predictions);
       if (sent.some((text) => Array.from(text).length > MOST_WALKED)) {
         show.unwalked(`The walk is drawn for messages of up to ${MOST_WALKED.toLocaleString("en")} characters.`);
         return;
@@ -47,7 +47,7 @@ function asker({ model, renew, show }) {
       for (const text of sent) {
         // Both are read for the label of the first, or there would be nothing to compare.
         const label = walks.length ? walks[0].labels[walks[0].label] : undefined;
-        const { walk } = await askJson("/v1/walk", { text, model: model().name, label }, { signal });
+        const walk = await provider.walk(text, label, { signal });
         if (late()) return;
         walks.push(walk);
       }
@@ -113,13 +113,13 @@ function writing({ typed }) {
 }
 
 // What is shown of the answers.
-function showing({ model, text }) {
+function showing({ model, text, provider, extra }) {
   const answers = el("div", { class: "answers" });
   const spot = el("div", { class: "walk" });
   const without = el("p", { class: "soft", hidden: true }); // why there is no walk
   const alert = el("p", { class: "notice", role: "alert", hidden: true });
   const status = el("p", { class: "unseen", role: "status" });
-  const correct = feedback({ model, text });
+  const correct = provider.keep ? feedback({ model, text, keep: provider.keep }) : null;
   const state = { speak: 0, walk: null, answered: null, all: false };
 
   function note(words) {
@@ -131,13 +131,14 @@ function showing({ model, text }) {
     const { predictions, by } = state.answered;
     answers.replaceChildren(...predictions.map((one, n) => verdict(by, one, {
       number: predictions.length > 1 ? n + 1 : null, all: state.all, more: () => { state.all = !state.all; draw(); } })));
-    correct.show(predictions[0]);
+    correct?.show(predictions[0]);
   }
 
   document.addEventListener("themechange", () => state.walk?.render());
   return {
-    node: el("div", {}, alert, status, answers, correct.node, el("h2", { class: "first" }, "Which words did it"), without, spot),
+    node: el("div", {}, alert, status, answers, correct?.node, extra, el("h2", { class: "first" }, "Which words did it"), without, spot),
     correct,
+    walked: () => state.walk,
     answers: (texts, predictions) => {
       note("");
       state.answered = { predictions, by: model() };
@@ -162,18 +163,21 @@ function showing({ model, text }) {
   };
 }
 
-export function live({ model, changed, renew }) {
+// `extra` stands between the answer and the walk.
+export function live({ model, changed, provider, extra = null }) {
   let timer = 0;
-  const typed = (wait = WAIT_MS) => {
+  const ask = () => { changed(); request(written.texts()); };
+  const typed = (wait = provider.wait) => {
     clearTimeout(timer);
-    timer = setTimeout(() => { changed(); request(written.texts()); }, wait);
+    if (provider.wait === 0) ask();
+    else timer = setTimeout(ask, wait);
   };
   const written = writing({ typed });
-  const show = showing({ model, text: written.text });
-  const request = asker({ model, renew, show });
+  const show = showing({ model, text: written.text, provider, extra });
+  const request = asker({ model, show, provider });
   return {
     node: el("div", {}, written.node, show.node), link: written.link, example: EXAMPLES[0],
-    put: written.put, texts: written.texts, focus: written.focus,
-    again: () => { show.correct.reset(); typed(0); },
+    put: written.put, texts: written.texts, focus: written.focus, walked: show.walked,
+    again: () => { show.correct?.reset(); typed(0); },
   };
 }

@@ -52,6 +52,7 @@ export function heldBack(calibration, probability) {
 }
 
 export function meaning(model, probabilities) {
+  if (model.altered) return "A gate is held, so this is not the model whose scores were held against messages: nothing is known of how often it is right.";
   const value = Math.max(...probabilities);
   const label = model.labels[probabilities.indexOf(value)];
   const many = model.kind === "multilabel";

@@ -1,7 +1,8 @@
 // Many messages sent to be scored, their rows given back while they come.
 
-import { ask, askJson, Fault, sendable } from "./api.js";
+import { ask, askJson } from "./api.js";
 import { columnsOf } from "./csv.js";
+import { Fault, sendable } from "./faults.js";
 
 const CHUNK = 200; // messages a request, so that the progress moves
 const HEAD_BYTES = 65_536;

@@ -1,9 +1,11 @@
 // The server's page: which model, which view, and the link that brings both back.
 
-import { ask, askJson, Fault, save, said, token } from "./api.js";
+import { ask, askJson, save, token } from "./api.js";
 import { el, visible } from "./dom.js";
+import { Fault, said } from "./faults.js";
 import { list } from "./list.js";
 import { live } from "./live.js";
+import { server } from "./server.js";
 
 const VIEWS = [["message", "One message"], ["list", "A list or a file"]];
 const state = { models: [], model: null, view: "message" };
@@ -157,7 +159,7 @@ async function start() {
   await choose(state.models.find(({ name }) => name === wanted)?.name ?? state.models[0].name);
   document.getElementById("model").replaceChildren(...picker());
   const model = () => state.model;
-  parts.live = live({ model, changed, renew: () => choose(state.model.name) });
+  parts.live = live({ model, changed, provider: server(model, () => choose(state.model.name)) });
   parts.list = list({ model, open });
   parts.live.link.append(...copyButton());
   root.append(el("h1", { class: "unseen" }, "Label messages"), tabs(), panel("message", parts.live.node), panel("list", parts.list.node));

@@ -213,5 +213,5 @@ export function mount(root, { walks }, { embedded = false, keys = document } = {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
   render();
-  return { go, state, show, render };
+  return { go, state, show, render, unit };
 }
