@@ -158,12 +158,10 @@ function stage({ parts }) {
   return el("figure", { class: "stage" }, parts.place, parts.cell.node, parts.equation, parts.said, parts.kept, parts.inside.node);
 }
 
-// A link would change the address, in which a server's page keeps its message.
-function jump({ parts }) {
-  return el("p", { class: "jump" }, button("Step through the cell ↓", () => {
-    parts.place.scrollIntoView({ block: "start" });
-    parts.cell.node.focus({ preventScroll: true });
-  }, { class: "quiet" }));
+// Leads to the cell. A link would change the address, in which a server's page keeps its message.
+function toCell({ parts }) {
+  parts.place.scrollIntoView({ block: "start" });
+  parts.cell.node.focus({ preventScroll: true });
 }
 
 function make(page) {
@@ -197,7 +195,7 @@ function sections(page) {
   const { state, parts, walks } = page;
   const links = { at: state.shared, choose: (n) => { state.shared = n; render(page); } };
   return [
-    page.embedded ? "" : heading(), jump(page),
+    ...(page.embedded ? [] : [heading(), el("p", { class: "jump" }, button("Step through the cell ↓", () => toCell(page)))]),
     el("div", { class: walks.length > 1 ? "cards" : "cards only" }, walks.map((one, n) => card(page, one, n))),
     section("walked", "The cell, step by step", ...controls(page), stage(page),
       el("p", { class: "soft keys" }, KEYS), legend(), parts.twin.node),
@@ -246,5 +244,5 @@ export function mount(root, { walks }, { embedded = false, keys = document } = {
   keys.addEventListener("keydown", (event) => pressed(page, event));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render(page));
   render(page);
-  return { go: (k, step) => go(page, k, step), state: page.state, show: (next) => show(page, next), render: () => render(page) };
+  return { go: (k, step) => go(page, k, step), state: page.state, toCell: () => toCell(page), show: (next) => show(page, next), render: () => render(page) };
 }
