@@ -20,24 +20,25 @@ from tidegate.walking.walk import walk
 
 STYLE = """
 text{font:14px system-ui,sans-serif;fill:#1d2330}.soft{fill:#5b6474;font-size:12px}
-.wire{fill:none;stroke:#5b6474;stroke-width:2}.tip{fill:#5b6474}
+.wire{fill:none;stroke:#5b6474;stroke-width:2}.tip,.split{fill:#5b6474}
 .body{fill:#eef2f7;stroke:#c9d1dc}.layer rect{fill:#f6d58a;stroke:#a9812b}.layer text{fill:#33270a}
 .point circle,.point rect{fill:#f7b5a3;stroke:#a8533b}.point text{fill:#401a10}
 .now.wire{stroke:#0072b2;stroke-width:3.5}.off{opacity:.28}
 .number{fill:#0072b2;font-weight:600}
 @media (prefers-color-scheme:dark){text{fill:#e8ebf0}.soft{fill:#a3adbd}.wire{stroke:#a3adbd}
-.tip{fill:#a3adbd}.body{fill:#1d232d;stroke:#4a5566}.now.wire{stroke:#56b4e9}.number{fill:#56b4e9}}
+.tip,.split{fill:#a3adbd}.body{fill:#1d232d;stroke:#4a5566}.now.wire{stroke:#56b4e9}.number{fill:#56b4e9}}
 """
 GATES = (("f", "σ", 200), ("i", "σ", 290), ("g", "tanh", 380), ("o", "σ", 500))
-# Each wire with the step it belongs to; 0 is needed by every step.
+# Each wire with the step it belongs to; 0 is needed by every step. h hops over c: they do not meet.
 WIRES = (
     (0, "M20 270 H500"), (0, "M120 350 V272"),
     (1, "M20 80 H186"), (1, "M200 270 V216"), (1, "M200 184 V96"),
     (2, "M290 270 V216"), (2, "M380 270 V216"), (2, "M290 184 V136 H364"), (2, "M380 184 V152"),
     (3, "M214 80 H366"), (3, "M380 122 V96"), (3, "M394 80 H740"),
     (4, "M500 270 V216"), (4, "M590 80 V112"), (4, "M590 144 V186"), (4, "M528 200 H574"),
-    (4, "M590 214 V270 H740"), (4, "M708 270 V24"),
+    (4, "M590 214 V270 H740"), (4, "M708 270 V88 a8 8 0 0 1 0 -16 V24"),
 )  # fmt: skip
+SPLITS = ((1, 200, 270), (2, 290, 270), (2, 380, 270), (4, 590, 80), (4, 708, 270))
 POINTS = ((1, "×", 200, 80), (2, "×", 380, 136), (3, "+", 380, 80), (4, "×", 590, 200))
 READINGS = (
     (1, "c_before", "c₋₁", 24, 70), (1, "f", "f", 208, 160), (2, "i", "i", 298, 128),
@@ -62,6 +63,11 @@ def picture(width: int, height: int, title: str, parts: list[str]) -> str:
 def wire(path: str, state: str = "") -> str:
     """Return an arrow along a path; state is "now" or "off"."""
     return f'<path class="wire {state}" d="{path}" marker-end="url(#tip)"/>'
+
+
+def split(x: int, y: int, state: str = "") -> str:
+    """Return the dot at which a line splits."""
+    return f'<circle class="split {state}" cx="{x}" cy="{y}" r="4"/>'
 
 
 def layer(sign: str, x: int, y: int, state: str = "") -> str:
@@ -111,7 +117,7 @@ def traditional() -> str:
     ways = ("M14 170 H190", "M120 250 V172", "M190 170 V146", "M190 114 V84 H366", "M270 84 V26")
     parts += [wire(way) for way in ways]
     parts += [
-        layer("tanh", 190, 130), words("h₋₁", 40, 160), words("x", 134, 246),
+        split(270, 84), layer("tanh", 190, 130), words("h₋₁", 40, 160), words("x", 134, 246),
         words("h", 340, 76), words("one layer, one state, rewritten whole", 190, 276, "soft"),
     ]  # fmt: skip
     return picture(380, 290, "The layer of a traditional recurrent network", parts)
@@ -128,6 +134,7 @@ def cell(title: str, *, step: int = 0, values: dict[str, float] | None = None) -
     of_gate = {"f": 1, "i": 2, "g": 2, "o": 4}
     parts = ['<rect class="body" x="94" y="40" width="584" height="252" rx="16"/>']
     parts += [wire(path, state(of) if of else "") for of, path in WIRES]
+    parts += [split(x, y, state(of)) for of, x, y in SPLITS]
     parts += [layer(sign, x, 200, state(of_gate[name])) for name, sign, x in GATES]
     parts += [point(sign, x, y, state(of)) for of, sign, x, y in POINTS]
     parts += [point("tanh", 590, 128, state(4)), words("h₋₁", 24, 260, anchor="start")]

@@ -21,13 +21,18 @@ ROWS = (
     ("cell state", "c", "what is remembered"),
 )
 CELL, GAP, LEFT, TOP = 64, 10, 216, 84
+STYLE = """
+.page{fill:#fff}text{fill:#222}.soft{fill:#666}.plus{fill:#0072b2}.minus{fill:#e69f00}
+@media (prefers-color-scheme:dark){.page{fill:#14181f}text{fill:#e8ebf0}.soft{fill:#a3adbd}
+.plus{fill:#56b4e9}}
+"""
 
 
 def colour(value: float, *, signed: bool) -> str:
     """Return a shade of blue for [0, 1]; for signed values orange below zero, blue above."""
     strength = min(abs(value), 1.0)
-    hue = "230,159,0" if signed and value < 0 else "0,114,178"
-    return f"rgba({hue},{strength:.2f})"
+    hue = "minus" if signed and value < 0 else "plus"
+    return f'class="{hue}" fill-opacity="{strength:.2f}"'
 
 
 def strips(values: np.ndarray, top: int, *, signed: bool) -> list[str]:
@@ -36,7 +41,7 @@ def strips(values: np.ndarray, top: int, *, signed: bool) -> list[str]:
     height = CELL / len(order)
     return [
         f'<rect x="{LEFT + t * (CELL + 6)}" y="{top + k * height:.1f}" width="{CELL}" '
-        f'height="{height + 0.3:.1f}" fill="{colour(float(values[t, unit]), signed=signed)}"/>'
+        f'height="{height + 0.3:.1f}" {colour(float(values[t, unit]), signed=signed)}/>'
         for t in range(len(values))
         for k, unit in enumerate(order)
     ]
@@ -53,25 +58,24 @@ def draw(predictor: Predictor, text: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'font-family="system-ui, sans-serif" role="img" aria-label="{escape(text)}">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<text x="20" y="34" font-size="18" fill="#222">“{escape(text)}”</text>',
-        f'<text x="20" y="58" font-size="13" fill="#666">probability of label '
+        f'<style>{STYLE}</style><rect class="page" width="{width}" height="{height}"/>',
+        f'<text x="20" y="34" font-size="18">“{escape(text)}”</text>',
+        f'<text x="20" y="58" class="soft" font-size="13">probability of label '
         f"{escape(found.labels[found.label])}: {probability:.2f}</text>",
     ]
     for t, token in enumerate(tokens):
         x = LEFT + t * (CELL + 6) + CELL / 2
         label = escape(token)
         parts.append(
-            f'<text x="{x}" y="{TOP - 6}" font-size="13" text-anchor="middle" fill="#222">'
-            f"{label}</text>"
+            f'<text x="{x}" y="{TOP - 6}" font-size="13" text-anchor="middle">{label}</text>'
         )
     for row, (name, key, meaning) in enumerate(ROWS):
         top = TOP + row * (CELL + GAP)
         values = getattr(forward, key)
         parts += strips(values, top, signed=key == "c")
         parts.append(
-            f'<text x="20" y="{top + 26}" font-size="14" font-weight="600" fill="#222">{name}'
-            f'</text><text x="20" y="{top + 44}" font-size="10" fill="#666">{meaning}</text>'
+            f'<text x="20" y="{top + 26}" font-size="14" font-weight="600">{name}'
+            f'</text><text x="20" y="{top + 44}" class="soft" font-size="10">{meaning}</text>'
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
 

@@ -63,11 +63,11 @@ def picture(found: dict[str, Any]) -> str:
         )
     top = 70 + len(rows) * 26
     for x, (title, key) in zip(
-        (60, 400), (("by tokens a message", "tokens"), ("by hidden units", "hidden_size")),
+        (80, 430), (("tokens in a message", "tokens"), ("hidden units", "hidden_size")),
         strict=True,
     ):  # fmt: skip
         parts += curve(found["growth"][key], x, top, title)
-    height = top + 190
+    height = top + 206
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 {height}" width="700" '
         'role="img" aria-label="Messages a second: contestants, and how the rate falls with '
@@ -79,7 +79,12 @@ def curve(rates: dict[str, float], left: int, top: int, title: str) -> list[str]
     """Return a line of rates on two logarithmic axes."""
     points = [(float(at), rate) for at, rate in rates.items()]
     low, high = math.log10(points[0][0]), math.log10(points[-1][0])
-    parts = [f'<text x="{left}" y="{top}" font-weight="600">{title}</text>']
+    parts = [
+        f'<text x="{left}" y="{top}" font-weight="600">By {title}</text>',
+        f'<text x="{left + 125}" y="{top + 184}" text-anchor="middle">{title}</text>',
+        f'<text transform="translate({left - 60} {top + 90}) rotate(-90)" text-anchor="middle">'
+        "messages a second</text>",
+    ]
     for power in (3, 4, 5):
         y = top + 140 - (power - 3) * 50
         parts.append(f'<line class="line" x1="{left}" y1="{y}" x2="{left + 250}" y2="{y}"/>')

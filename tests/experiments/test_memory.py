@@ -25,6 +25,7 @@ from tidegate.experiments.memory import (
     remember,
     sequences,
 )
+from tidegate.experiments.page import memory_page
 
 
 def test_recall_asks_for_the_first_symbol_alone() -> None:
@@ -118,6 +119,12 @@ def test_the_verb_writes_a_page_and_numbers(
     assert "∂h<sub>T</sub>/∂h<sub>t</sub>" in html and "h_T/" not in html
     scores = [r["score"] for r in match if r["length"] == 6]
     assert f"<td>{sum(scores) / 2:.4f}</td>" in html, "a mean hides no seed that failed"
+
+
+def test_one_length_alone_is_drawn_as_dots() -> None:
+    page = memory_page(remember(lengths=[5], seeds=1, units=8, steps=20))
+    assert page.count("<circle") == len(TASKS) * len(CELLS)
+    assert "the plot ends at 10" in page.lower()
 
 
 def test_the_verb_refuses_a_place_it_cannot_write(

@@ -1,15 +1,17 @@
 """The walk's page in a real browser: by keyboard, without a network, for everyone."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from conftest import HOSTILE, WORDS, tiny_bundle
+from conftest import HOSTILE, WORDS, tiny_bundle, with_ngrams
 from tidegate.cli import main
 from tidegate.engine.predictor import Predictor
 from tidegate.pages import MODULES, asset, walk_page
@@ -49,11 +51,18 @@ def wire(page: Any, name: str) -> float:
     return float(found.replace("−", "-"))
 
 
+def most_changing(d: dict[str, Any]) -> int:
+    """Return the unit whose cell state changes most over the whole message."""
+    return max(range(d["units"]), key=lambda u: sum(
+        abs(c[u] - b[u]) for c, b in zip(d["c"], d["c_before"], strict=True)))  # fmt: skip
+
+
 def test_the_four_steps_of_three_tokens_by_keyboard(page: Any, tmp_path: Path) -> None:
     (data,) = opened(page, tmp_path / "walk.html", TEXT)["walks"]
     d = data["directions"][0]
+    unit = most_changing(d)
+    page.locator(".chip").first.click()
     for k in range(3):
-        unit = d["changed_units"][k][0]
         for step, sentence in enumerate(data["steps"], 1):
             pressed = page.locator(".step[aria-pressed=true]")
             assert pressed.inner_text() == f"{step} {sentence}"
@@ -76,6 +85,7 @@ def test_the_four_steps_of_three_tokens_by_keyboard(page: Any, tmp_path: Path) -
 
 def test_layers_units_and_strips_are_linked(page: Any, tmp_path: Path) -> None:
     (data,) = opened(page, tmp_path / "walk.html", TEXT, num_layers=2, hidden_size=6)["walks"]
+    page.locator(".chip").first.click()
     page.select_option("select[name=direction]", "3")
     page.select_option("select[name=unit]", "4")
     d = data["directions"][3]
@@ -87,8 +97,7 @@ def test_layers_units_and_strips_are_linked(page: Any, tmp_path: Path) -> None:
     strip = page.locator(".strip").nth(4)
     box = strip.bounding_box()
     strip.hover(position={"x": box["width"] - 2, "y": 2})
-    busiest = max(range(6), key=lambda u: sum(
-        abs(c[u] - b[u]) for c, b in zip(d["c"], d["c_before"], strict=True)))  # fmt: skip
+    busiest = most_changing(d)
     value = f"{d['c'][-1][busiest]:.3f}".replace("-", "−")
     assert (
         page.locator(".readout").inner_text() == f"unit {busiest} at “help”: cell state c {value}"
@@ -100,6 +109,188 @@ def test_layers_units_and_strips_are_linked(page: Any, tmp_path: Path) -> None:
     twin.locator("summary").click()
     twin.locator("tbody tr").nth(5).wait_for()
     assert twin.locator("tbody tr").count() == 6
+
+
+def test_one_unit_is_kept_and_its_cell_state_goes_on(page: Any, tmp_path: Path) -> None:
+    (data,) = opened(page, tmp_path / "walk.html", TEXT)["walks"]
+    d = data["directions"][0]
+    unit = most_changing(d)
+    chosen = page.locator("select[name=unit] option:checked").inner_text()
+    assert chosen == f"{unit} (changes most over the message)"
+    page.locator(".chip").first.click()
+    before = wire(page, "c")
+    for _ in range(len(data["read"]) - 1):
+        page.keyboard.press("ArrowDown")
+        assert f"unit {unit} " in page.locator(".said").inner_text()
+        assert wire(page, "c_before") == before
+        before = wire(page, "c")
+    page.select_option("select[name=unit]", "busiest")
+    for k in (0, 2):
+        page.locator(".chip").nth(k).click()
+        assert f"unit {d['changed_units'][k][0]} " in page.locator(".said").inner_text()
+
+
+def test_it_opens_where_the_answer_moved_most(page: Any, tmp_path: Path) -> None:
+    (data,) = opened(page, tmp_path / "walk.html", TEXT)["walks"]
+    moved = [abs(value) for value in data["contributions"]]
+    k = moved.index(max(moved[1:]))  # nothing can be forgotten at the first
+    assert f"token {k + 1} of {len(moved)}:" in page.locator(".place").inner_text()
+    page.locator(".chip").first.click()
+    told = page.locator(".stage").inner_text()
+    assert "nothing to forget yet" in page.locator(".said").inner_text()
+    assert told.count("nothing to forget yet") == 2
+    assert "%" not in told
+    page.get_by_text("The same as a table").click()
+    assert page.locator(".card tbody tr").first.locator("td").nth(3).inner_text() == "–"
+    page.select_option("select[name=direction]", "1")
+    assert "nothing to forget" not in page.locator(".stage").inner_text()
+    page.locator(".chip").last.click()
+    assert "nothing to forget yet" in page.locator(".said").inner_text()
+
+
+def test_numbers_come_with_their_step(page: Any, tmp_path: Path) -> None:
+    opened(page, tmp_path / "walk.html", TEXT)
+    seen = {1: {"c_before", "h_before", "f"}, 2: {"i", "g"}, 3: {"kept", "new", "c"},
+            4: {"squashed", "o", "h"}}  # fmt: skip
+    names = set[str]()
+    for step, more in seen.items():
+        page.keyboard.press(str(step))
+        names |= more
+        for one in page.locator("[data-value]").all():
+            assert one.is_visible() == (one.get_attribute("data-value") in names)
+    page.keyboard.press("2")
+    place = page.locator(".place").inner_text()
+    page.keyboard.press("ArrowUp")
+    assert page.locator(".place").inner_text() != place
+    assert page.locator(".step[aria-pressed=true] b").inner_text() == "2"
+    page.get_by_role("button", name="Next token").click()
+    assert page.locator(".step[aria-pressed=true] b").inner_text() == "2"
+    assert page.locator(".place").inner_text() == place
+
+
+def test_a_gate_shows_its_inside(page: Any, tmp_path: Path) -> None:
+    (data,) = opened(page, tmp_path / "walk.html", TEXT)["walks"]
+    d = data["directions"][0]
+    exact = walk(tiny_bundle(1), TEXT).directions[0]
+    page.locator(".chip").nth(2).click()
+    unit = most_changing(d)
+    inside = page.locator(".inside")
+    for key, name, curve in (("o", "o", "σ"), ("c", "g", "tanh"), ("i", "i", "σ"), ("f", "f", "σ")):
+        page.keyboard.press(key)
+        said = inside.locator(".curve").get_attribute("aria-label")
+        z, value = (float(one.replace("−", "-")) for one in re.findall(r"= (−?\d+\.\d+)", said))
+        assert f"and {curve}(z)" in said
+        assert z == pytest.approx(exact.z[name][2, unit], abs=0.02)
+        assert value == pytest.approx(d[name][2][unit], abs=5.1e-4)
+        assert f"= {z:.2f}".replace("-", "−") in inside.locator(".sum").inner_text()
+        assert inside.locator(".curve .faint").count() == d["units"]
+        assert inside.locator("canvas").get_attribute("aria-label").endswith("values of 4 units")
+    page.locator("[data-gate=o]").hover()
+    assert "output gate of unit" in inside.locator(".curve").get_attribute("aria-label")
+    inside.get_by_role("button", name="candidates").focus()
+    assert "candidates of unit" in inside.locator(".curve").get_attribute("aria-label")
+    page.keyboard.press("2")
+    page.keyboard.press("1")
+    assert "forget gate of unit" in inside.locator(".curve").get_attribute("aria-label")
+    page.select_option("select[name=unit]", "mean")
+    assert inside.locator(".curve .now").count() == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"pooling": "last"}, {"pooling": "max", "head_size": 3}, {"kind": "multiclass"}],
+)
+def test_the_way_to_the_answer_is_drawn(
+    settings: dict[str, Any], page: Any, tmp_path: Path
+) -> None:
+    (data,) = opened(page, tmp_path / "walk.html", TEXT, **settings)["walks"]
+    drawn = page.locator(".outcome")
+    numbers = drawn.locator(".number").all_text_contents()
+    logit, p = (float(one.replace("−", "-")) for one in numbers)
+    one = data["label"] if data["kind"] == "multiclass" else 0
+    assert logit == pytest.approx(data["head"]["logits"][one], abs=5.1e-4)
+    assert p == pytest.approx(data["probabilities"][data["label"]], abs=5.1e-4)
+    text = drawn.text_content()
+    assert ("mean over tokens" in text) == ("pooling" not in settings)
+    assert ("3 ReLU" in text) == ("head_size" in settings)
+    assert ("softmax" in text) == (data["kind"] == "multiclass")
+
+
+def test_the_linear_branch_has_its_share_of_the_answer(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "walk.html").write_text(walk_page([walk(with_ngrams(), TEXT)], title="m"), "utf-8")
+    page.goto((tmp_path / "walk.html").as_uri())
+    data = json.loads(page.locator("#data").text_content())["walks"][0]
+    found = [float(n.removeprefix("= ").split()[0].replace("−", "-"))
+             for n in page.locator(".outcome .number").all_text_contents()]  # fmt: skip
+    lstm, ngram, total, p = found
+    assert lstm == pytest.approx(data["head"]["logits"][0], abs=5.1e-4)
+    assert ngram == pytest.approx(data["ngrams"]["ngram_logits"][0], abs=5.1e-4)
+    assert total == pytest.approx(0.4 * lstm + 0.6 * ngram, abs=2e-3)
+    assert p == pytest.approx(1 / (1 + np.exp(-total / data["head"]["temperature"])), abs=1e-3)
+
+
+def test_special_tokens_and_signs_are_explained(page: Any, tmp_path: Path) -> None:
+    words = "fire on 5th street @ann http://a.bc 7"
+    bundle = tiny_bundle(1)
+    tokens = (*bundle.tokens, "<num>", "<url>", "<user>")
+    weights = dict(bundle.weights)
+    more = np.zeros((3, weights["embedding.weight"].shape[1]), np.float32)
+    weights["embedding.weight"] = np.concatenate([weights["embedding.weight"], more])
+    bundle = replace(bundle, tokens=tokens, weights=weights)
+    (tmp_path / "walk.html").write_text(walk_page([walk(bundle, words)], title="m"), "utf-8")
+    page.goto((tmp_path / "walk.html").as_uri())
+    told = page.locator(".special").inner_text()
+    assert "<num> is a number (here “5th”)" in told
+    assert "<user> is a user’s name (here “@ann”)" in told
+    assert "<url> is a link (here “http://a.bc”)" in told
+    page.heard["requests"].clear()
+    opened(page, tmp_path / "plain.html", "fire near the river")
+    assert page.locator(".special").count() == 0
+    signs = page.locator(".legend").inner_text()
+    for one in ("Learned layer", "Pointwise product", "Pointwise sum", "merge", "split", "cross"):
+        assert one in signs
+
+
+def test_names_keep_apart_and_charts_are_of_one_size(page: Any, tmp_path: Path) -> None:
+    long = "house ablaze downtown evacuation everywhere immediately firefighters"
+    opened(page, tmp_path / "walk.html", long, "fire, please")
+    charts = page.locator(".card figure svg")
+    sizes = [one.bounding_box() for one in charts.all()]
+    assert sizes[0]["width"] == sizes[1]["width"]
+    assert sizes[0]["height"] == sizes[1]["height"]
+    assert charts.nth(0).get_attribute("viewBox") == charts.nth(1).get_attribute("viewBox")
+    boxes = [one.bounding_box() for one in page.locator(".names").first.locator("span").all()]
+    assert len(boxes) == 7
+    for one, after in itertools.pairwise(boxes):
+        assert one["x"] + one["width"] <= after["x"] + 0.5
+    for one in page.locator(".names").first.locator("span").all():
+        assert one.evaluate("(node) => node.scrollHeight <= node.clientHeight + 1")
+
+
+def test_on_a_phone_what_scrolls_shows_it(page: Any, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.emulate_media(reduced_motion="reduce")
+    opened(page, tmp_path / "walk.html", TEXT)
+    chain = page.locator(".wide:has(.chain)")
+    chain.evaluate("(node) => { node.scrollLeft = 0; }")
+    for place, more in ((0, "after"), (100, "before after"), (99_999, "before")):
+        chain.evaluate(f"(node) => {{ node.scrollLeft = {place}; }}")
+        page.wait_for_timeout(80)
+        assert chain.get_attribute("data-more") == more
+        assert chain.evaluate("(node) => getComputedStyle(node).maskImage") != "none"
+
+
+def test_the_first_screen_leads_to_the_cell(page: Any, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    opened(page, tmp_path / "walk.html", TEXT)
+    way = page.get_by_role("button", name="Step through the cell")
+    box = way.bounding_box()
+    assert box["y"] + box["height"] < 800
+    way.click()
+    page.wait_for_timeout(300)
+    assert page.locator(".stage .cell").bounding_box()["y"] < 400
+    page.keyboard.press("2")
+    assert "lets in" in page.locator(".said").inner_text()
 
 
 def test_it_plays(page: Any, tmp_path: Path) -> None:
@@ -132,7 +323,9 @@ def test_two_messages_side_by_side(page: Any, tmp_path: Path) -> None:
     cards.nth(1).locator(".chip", has_text="near").click()
     assert "“near”" in page.locator(".place").inner_text()
     page.locator("button", has_text="Message 2").click()
-    assert "house" in page.locator(".place").inner_text()
+    moved = [abs(value) for value in both[1]["contributions"]]
+    most = both[1]["tokens"][both[1]["read"][moved.index(max(moved[1:]))]]["token"]
+    assert f"“{most}”" in page.locator(".place").inner_text()
     assert page.locator(".card").nth(1).get_attribute("class") == "card current"
 
 
@@ -157,11 +350,11 @@ def test_each_step_has_its_equation_and_a_table_of_its_numbers(page: Any, tmp_pa
     twin = page.locator("details", has_text="The numbers on the wires")
     twin.locator("summary").click()
     twin.locator("tbody tr").nth(10).wait_for()
-    page.keyboard.press("ArrowDown")
+    page.locator(".chip").nth(1).click()
     page.keyboard.press("3")
     assert page.locator(".equation").text_content() == "ct = ft ⊙ ct−1 + it ⊙ C̃t"
     d = data["directions"][0]
-    unit = d["changed_units"][1][0]
+    unit = most_changing(d)
     rows = {
         row.locator("th").inner_text(): row.locator("td").all_inner_texts()
         for row in twin.locator("tbody tr").all()
@@ -195,7 +388,7 @@ def test_on_a_phone_the_step_shown_is_in_view(page: Any, tmp_path: Path) -> None
     page.set_viewport_size({"width": 390, "height": 800})
     page.emulate_media(reduced_motion="reduce")
     opened(page, tmp_path / "walk.html", TEXT)
-    view = page.locator(".scroll").bounding_box()
+    view = page.locator(".stage .scroll").bounding_box()
     for step, name in ((1, "f"), (2, "i"), (3, "new"), (4, "o")):
         page.keyboard.press(str(step))
         number = page.locator(f"[data-value={name}]").bounding_box()

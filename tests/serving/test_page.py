@@ -18,6 +18,7 @@ import pytest
 from conftest import HOSTILE, WORDS, made_up, small, tiny_bundle
 from servers import ADMIN, TOKEN, Server, Start
 from tidegate.engine.predictor import Predictor
+from tidegate.walking.walk import walk
 
 MARKUP = "<img src=x onerror=alert(1)>"
 LABELS = (MARKUP, "turned \u202e round", "c")
@@ -126,6 +127,28 @@ def test_a_chosen_token_stays_chosen_while_typing(page: Any, site: Server) -> No
     answered(page, "help fire near the river")
     assert page.locator(".place").inner_text() == "token 4 of 5: “the”"
     assert page.locator("select[name=unit]").input_value() == "3"
+
+
+def test_another_message_opens_where_its_answer_moved_most(
+    page: Any, site: Server, crisis: Path
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    come(page, site)
+    text = "please help near the river now"
+    page.locator("#message").fill(text)
+    answered(page, text)
+    moved = np.abs(walk(Predictor.load(crisis), text).contributions)
+    k = int(moved[1:].argmax()) + 1
+    assert f"token {k + 1} of 6" in page.locator(".place").inner_text()
+    way = page.get_by_role("button", name="Step through the cell")
+    box = way.bounding_box()
+    assert box["y"] + box["height"] < 800
+    before = page.url
+    way.click()
+    assert page.locator(".stage .cell").bounding_box()["y"] < 400
+    page.keyboard.press("2")
+    assert "lets in" in page.locator(".said").inner_text()
+    assert page.url == before
 
 
 def test_a_late_answer_never_takes_the_place_of_a_newer_one(page: Any, site: Server) -> None:

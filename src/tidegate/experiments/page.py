@@ -118,7 +118,13 @@ def _by_length(memory: Memory, task: Task) -> str:
         high = [max(r.score for r in group) for group in runs]
         series.append(
             Series(
-                name=NAMES[cell], x=memory.lengths, y=middle, hue=_HUES[cell], low=low, high=high
+                name=NAMES[cell],
+                x=memory.lengths,
+                y=middle,
+                hue=_HUES[cell],
+                low=low,
+                high=high,
+                dots=len(memory.lengths) == 1,  # a line of one point is not seen
             )
         )
         rows += [
@@ -127,7 +133,7 @@ def _by_length(memory: Memory, task: Task) -> str:
         ]
     axes = Axes(
         title=f"{task}: {_SCORES[task]} against length", x_name="length", y_name=_SCORES[task],
-        x=(0, memory.lengths[-1]), y=(0, _TOP[task]), legend=False,
+        x=(0, 1.1 * memory.lengths[-1]), y=(0, _TOP[task]), legend=False,
         x_marks=[(length, str(length)) for length in memory.lengths],
     )  # fmt: skip
     twin = table(["cell", "length", "mean", "lowest", "highest"], rows)
@@ -187,7 +193,8 @@ def _reach(memory: Memory, task: Task, when: str) -> str:
     )  # fmt: skip
     caption = (
         f"What the last step owes to step t, {when} training: the gradient "
-        "‖∂h<sub>T</sub>/∂h<sub>t</sub>‖ (and ‖∂h<sub>T</sub>/∂c<sub>t</sub>‖)"
+        "‖∂h<sub>T</sub>/∂h<sub>t</sub>‖ (and ‖∂h<sub>T</sub>/∂c<sub>t</sub>‖). "
+        "The plot ends at 10<sup>−12</sup>: a line along the bottom is there or lower"
     )
     return figure(caption, plot(axes, series), table(["state", "t", "norm"], rows))
 

@@ -17,7 +17,10 @@ from importlib.resources import files
 from tidegate.walking.walk import Walk
 
 # Each after its needs.
-MODULES = ("dom", "telling", "message", "cell", "chain", "strips", "compare", "walk")
+MODULES = (
+    "dom", "telling", "message", "cell", "legend", "chain", "strips", "gate", "outcome", "compare",
+    "around", "walk",
+)  # fmt: skip
 MAX_PAGE_VALUES = 90_000  # of gates and states in a page: about 600 kB
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 

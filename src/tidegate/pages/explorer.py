@@ -30,13 +30,13 @@ from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.evaluation.report import reliability_of
+from tidegate.pages import MODULES as WALK_MODULES
 from tidegate.pages import asset, bundled, page_file
 from tidegate.text import tweet
 
 MODULES = (
-    "dom", "faults", "telling", "message", "cell", "chain", "strips", "compare", "walk", "score",
-    "correct", "live", "engine_bytes", "engine_lstm", "engine_attribution", "engine_text",
-    "engine_words", "engine", "explore",
+    *WALK_MODULES, "faults", "score", "correct", "live", "engine_bytes", "engine_lstm",
+    "engine_attribution", "engine_text", "engine_words", "engine", "explore",
 )  # fmt: skip
 VECTORS = "vectors.weight"
 _ROUNDED = 3  # bits of a fraction of ten that are left out of half precision

@@ -142,6 +142,33 @@ class NgramWalk:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadWalk:
+    """How the LSTM's states became an answer; k outputs.
+
+    Attributes
+    ----------
+    pooling : how the top layer's states become one vector: mean_max, mean, max, last, padded_last
+    dense : units of the dense layer before the output; 0 without one
+    logits : (k,) the LSTM's answer, before the linear branch's share and the temperature
+    temperature : by which the logits are divided
+    """
+
+    pooling: str
+    dense: int
+    logits: Floats
+    temperature: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "pooling": self.pooling,
+            "dense": self.dense,
+            "logits": _plain(self.logits, 6),
+            "temperature": self.temperature,
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Walk:
     """One message, read step by step.
@@ -160,6 +187,7 @@ class Walk:
     left_out : (T,) how much the label's probability falls without each token; NaN if not worked out
     directions : every layer's directions, the lowest layer first
     ngrams : what the linear branch said; None for a model without one
+    head : how the LSTM's states became an answer
     residual : largest difference between `probabilities` and the engine's own answer
     notices : what a reader should know, such as what was left out
     """
@@ -179,6 +207,7 @@ class Walk:
     left_out: Doubles
     directions: tuple[DirectionWalk, ...]
     residual: float
+    head: HeadWalk
     ngrams: NgramWalk | None = None
     notices: tuple[str, ...] = field(default=())
 
@@ -227,6 +256,7 @@ class Walk:
             "completeness_error": self.completeness_error,
             "left_out": _plain(found.left_out, 6),
             "ngrams": None if found.ngrams is None else found.ngrams.to_dict(),
+            "head": self.head.to_dict(),
             "residual": self.residual,
             "steps": list(STEPS),
             "gate_names": dict(GATE_NAMES),

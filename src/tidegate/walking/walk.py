@@ -28,7 +28,14 @@ from tidegate.text.ids import flatten
 from tidegate.text.vocabulary import PAD, PAD_ID
 from tidegate.walking.attribution import Contributions, integrated_gradients
 from tidegate.walking.holding import Hold, held
-from tidegate.walking.record import DirectionWalk, Doubles, NgramWalk, Walk, WalkToken
+from tidegate.walking.record import (
+    DirectionWalk,
+    Doubles,
+    HeadWalk,
+    NgramWalk,
+    Walk,
+    WalkToken,
+)  # fmt: skip
 
 __all__ = ["DirectionWalk", "Walk", "WalkToken", "walk"]
 
@@ -93,6 +100,7 @@ def walk(
         label=number, probabilities=probabilities, decided=decided, path=path,
         contributions=found.values, baseline=found.baseline, completeness_error=found.error,
         left_out=left_out, directions=directions, ngrams=ngrams,
+        head=_head(predictor, lstm_logits),
         residual=float(np.abs(probabilities - answer).max()), notices=notices,
     )  # fmt: skip
 
@@ -177,6 +185,15 @@ def _ngrams(
         ngram_logits=network.ngrams.logits(flatten([ids.tolist()]), table)[0],
         bias=network.ngrams.bias, token_logits=network.ngrams.token_shares(ids, table),
         contributions=found.ngrams,
+    )  # fmt: skip
+
+
+def _head(predictor: Predictor, lstm_logits: Floats) -> HeadWalk:
+    """Return how the LSTM's states became an answer."""
+    network = predictor.bundle.config.network
+    return HeadWalk(
+        pooling=network.pooling, dense=network.head_size, logits=lstm_logits[0],
+        temperature=predictor.bundle.temperature,
     )  # fmt: skip
 
 

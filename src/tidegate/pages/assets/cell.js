@@ -1,6 +1,6 @@
 // The LSTM cell as a diagram: the step shown lights up, and its numbers stand on the wires.
 
-import { el, pieces, shown, svg, table, towards } from "./dom.js";
+import { el, pieces, shown, sideways, svg, table, towards } from "./dom.js";
 
 // Learned layers: name, what they are, their curve, x; all at y 226.
 const LAYERS = [["f", "forget gate", "σ", 250], ["i", "input gate", "σ", 366], ["g", "candidates", "tanh", 478],
@@ -16,7 +16,7 @@ const WIRES = [
   [4, "M626 312 V252"], [4, "M724 84 V122"], [4, "M724 158 V209"], [4, "M672 226 H707"],
   [4, "M724 241 V312 H956"], [4, "M858 312 V26"],
 ];
-const JUNCTIONS = [[0, 166, 312], [1, 250, 312], [2, 366, 312], [2, 478, 312], [4, 724, 84], [4, 858, 312]];
+const JUNCTIONS = [[1, 250, 312], [2, 366, 312], [2, 478, 312], [4, 724, 84], [4, 858, 312]];
 const POINTS = [[1, "×", 250, 84], [2, "×", 478, 148], [3, "+", 478, 84], [4, "×", 724, 226]];
 // Step, the key in `wires`, symbol, x, y, and the side on which the text ends.
 const NUMBERS = [
@@ -44,8 +44,8 @@ function round(sign, x, y) {
     svg("text", { x, y: y + 6, "text-anchor": "middle" }, sign));
 }
 
-function layer([, name, curve, x]) {
-  return svg("g", { class: "layer" }, svg("rect", { x: x - 46, y: 202, width: 92, height: 48, rx: 8 }),
+function layer([key, name, curve, x], look) {
+  return svg("g", { class: "layer", "data-gate": key, onpointerenter: () => look(key), onclick: () => look(key) }, svg("rect", { x: x - 46, y: 202, width: 92, height: 48, rx: 8 }),
     svg("text", { x, y: 220, "text-anchor": "middle", class: "named" }, name),
     svg("text", { x, y: 241, "text-anchor": "middle" }, curve));
 }
@@ -55,7 +55,8 @@ function tip() {
     markerHeight: 12, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0 0 L8 4 L0 8 z", class: "tip" })));
 }
 
-export function cell() {
+// `look` is told of the layer that is pointed at.
+export function cell({ look = () => {} } = {}) {
   const parts = [];
   const values = new Map();
   const place = (step, node) => { parts.push([step, node]); return node; };
@@ -66,7 +67,7 @@ export function cell() {
       n === WIRES.length - 1 ? svg("path", { d: "M858 100 V68", class: "bridge" }) : null,
       place(step, svg("path", { d, class: "wire", "marker-end": "url(#tip)" }))]),
     JUNCTIONS.map(([step, cx, cy]) => place(step, svg("circle", { cx, cy, r: 4, class: "junction" }))),
-    LAYERS.map((one) => place(STEP_OF[one[0]], layer(one))),
+    LAYERS.map((one) => place(STEP_OF[one[0]], layer(one, look))),
     POINTS.map(([step, sign, x, y]) => place(step, round(sign, x, y))),
     place(4, svg("g", { class: "point" }, svg("rect", { x: 696, y: 124, width: 56, height: 32, rx: 16 }),
       svg("text", { x: 724, y: 145, "text-anchor": "middle" }, "tanh"))),
@@ -77,9 +78,11 @@ export function cell() {
     }),
     svg("text", { x: 858, y: 16, "text-anchor": "middle", class: "aside" }, "to the layer above"),
     svg("text", { x: 178, y: 386, class: "aside" }, symbols("x_t")), token);
-  const scroller = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The cell" }, picture);
+  const scroller = sideways("The cell", picture, "scroll");
   return {
     node: scroller,
+    lit: (key) => picture.querySelectorAll("[data-gate]").forEach((one) => one.classList.toggle("looked", one.dataset.gate === key)),
+    // Results of later steps are there, hidden by the style sheet until their step.
     update: (found, step, word, said) => {
       for (const [key, value] of values) value.textContent = shown(found[key]);
       token.textContent = word;
@@ -116,7 +119,7 @@ export function traditional() {
     svg("rect", { x: 90, y: 40, width: 220, height: 140, rx: 20, class: "body" }),
     ["M14 152 H196 V128", "M126 216 V154", "M196 92 V72 H386", "M340 72 V16"].map((d) =>
       svg("path", { d, class: "wire", "marker-end": "url(#tip)" })),
-    svg("circle", { cx: 126, cy: 152, r: 4, class: "junction" }), svg("circle", { cx: 340, cy: 72, r: 4, class: "junction" }),
+    svg("circle", { cx: 340, cy: 72, r: 4, class: "junction" }),
     svg("g", { class: "layer" }, svg("rect", { x: 160, y: 94, width: 72, height: 34, rx: 8 }),
       svg("text", { x: 196, y: 116, "text-anchor": "middle" }, "tanh")),
     svg("text", { x: 22, y: 140, class: "aside" }, symbols("h_{t−1}")),

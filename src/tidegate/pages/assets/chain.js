@@ -1,6 +1,6 @@
 // The unrolled chain: the same cell once a token, the cell state running along the top.
 
-import { el, svg, percent, towards } from "./dom.js";
+import { el, svg, percent, sideways, towards } from "./dom.js";
 import { short } from "./message.js";
 
 const [CELL, GAP, TOP, TALL] = [142, 36, 40, 114];
@@ -44,11 +44,11 @@ export function chain({ walk, direction, go }) {
   const boxes = order.map((k, place) => {
     const token = walk.tokens[walk.read[walk.shown[k]]].token;
     return [k, svg("svg", { viewBox: `0 0 ${CELL + GAP} ${TOP + TALL + 50}`, class: "box", onclick: () => go(k) },
-      svg("title", {}, `${token}: kept ${percent(kept(place))} of the old cell state`),
+      svg("title", {}, place ? `${token}: kept ${percent(kept(place))} of the old cell state` : `${token}: the cell state starts empty`),
       small(2, { token, kept: kept(place), before: place > 1 ? kept(place - 1) : 0,
         first: place === 0, last: place === count - 1 })), (place + 0.5) / count];
   });
-  const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "The unrolled chain" },
+  const scroller = sideways("The unrolled chain",
     el("div", { class: "chain", role: "img", "aria-label": `The same cell, once for each of ${count} tokens` },
       boxes.map(([, box]) => box)));
   return {

@@ -1,6 +1,7 @@
 // Two messages side by side: the words they share, and how far their gates part there.
 
-import { el, percent, shown, table, withSign } from "./dom.js";
+import { el, shown, table, withSign } from "./dom.js";
+import { keptShare } from "./telling.js";
 import { STRIPS, draw, scale } from "./strips.js";
 
 // Pairs of rows [a, b] with the same token, in order in both.
@@ -70,7 +71,7 @@ export function comparison(walks, number, { at, choose }) {
     el("button", { type: "button", class: "chip", "aria-pressed": String(pairs[n] === chosen), onclick: () => choose(n) }, name([x])),
     both(withSign(a.contributions[x]), withSign(b.contributions[y])),
     both(...[[a, x], [b, y]].map(([walk, row]) => shown(walk.path[row + 1][walk.label]))),
-    both(percent(a.directions[number].kept[x]), percent(b.directions[number].kept[y])),
+    both(keptShare(a, a.directions[number], x), keptShare(b, b.directions[number], y)),
     ...["f", "i", "o", "c"].map((gate) => shown(distance(walks, number, gate, [x, y]))),
   ]);
   return el("section", { class: "compare" }, el("h2", {}, "Side by side: where do their gates part?"),

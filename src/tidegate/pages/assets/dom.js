@@ -50,6 +50,18 @@ export function towards(box, share) {
   if (box.scrollWidth > box.clientWidth) box.scrollTo({ left: share * box.scrollWidth - box.clientWidth / 2 });
 }
 
+// A box that scrolls sideways; it marks the sides on which there is more, which fade.
+export function sideways(label, child, kind = "wide") {
+  const box = el("div", { class: kind, tabindex: "0", role: "region", "aria-label": label }, child);
+  const look = () => {
+    const rest = box.scrollWidth - box.clientWidth - box.scrollLeft;
+    box.dataset.more = [box.scrollLeft > 2 ? "before" : "", rest > 2 ? "after" : ""].join(" ").trim();
+  };
+  box.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(box);
+  return box;
+}
+
 export function withSign(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
@@ -68,11 +80,10 @@ export function tint(value, largest) {
 
 // A table whose cells are text or nodes.
 export function table(caption, head, rows) {
-  return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
-    el("table", {},
-      el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, rows.map((cells) =>
-        el("tr", {}, cells.map((cell, k) =>
-          k === 0 ? el("th", { scope: "row" }, cell) : el("td", {}, cell)))))));
+  return sideways(caption, el("table", {},
+    el("caption", {}, caption),
+    el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, rows.map((cells) =>
+      el("tr", {}, cells.map((cell, k) =>
+        k === 0 ? el("th", { scope: "row" }, cell) : el("td", {}, cell)))))));
 }

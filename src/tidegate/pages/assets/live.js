@@ -66,7 +66,7 @@ function field(id, label, oninput) {
 }
 
 // What is written: a message, examples of one, and room for a second where two are compared.
-function writing({ typed }) {
+function writing({ typed, beside }) {
   const first = field("message", "Message", () => typed());
   const second = field("other", "Compare with", () => typed());
   let two = false;
@@ -101,7 +101,7 @@ function writing({ typed }) {
   return {
     node: el("div", {}, el("div", { class: "fields" }, first.node, second.node),
       el("div", { class: "row examples", role: "group", "aria-label": "Examples" }, el("span", { class: "soft" }, "Try"), EXAMPLES.map(example)),
-      el("div", { class: "row" }, compare, link)),
+      el("div", { class: "row" }, compare, link, beside)),
     put, link,
     text: () => first.box.value,
     texts: () => [first.box.value, ...(two ? [second.box.value] : [])].filter((text, n) => n === 0 || text.trim() !== ""),
@@ -120,6 +120,7 @@ function showing({ model, text, provider, extra }) {
   const alert = el("p", { class: "notice", role: "alert", hidden: true });
   const status = el("p", { class: "unseen", role: "status" });
   const correct = provider.keep ? feedback({ model, text, keep: provider.keep }) : null;
+  const jump = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => state.walk.toCell() }, "Step through the cell ↓");
   const state = { speak: 0, walk: null, answered: null, all: false };
 
   function note(words) {
@@ -137,7 +138,7 @@ function showing({ model, text, provider, extra }) {
   document.addEventListener("themechange", () => state.walk?.render());
   return {
     node: el("div", {}, alert, status, answers, correct?.node, extra, el("h2", { class: "first" }, "Which words did it"), without, spot),
-    correct,
+    correct, jump,
     walked: () => state.walk,
     answers: (texts, predictions) => {
       note("");
@@ -150,12 +151,14 @@ function showing({ model, text, provider, extra }) {
     walks: (walks) => {
       spot.hidden = false;
       without.hidden = true;
+      jump.hidden = false;
       if (state.walk) state.walk.show(walks);
       else state.walk = mount(spot, { walks }, { embedded: true, keys: spot });
       spot.dataset.text = walks[0].text;
     },
     unwalked: (why) => {
       spot.hidden = true;
+      jump.hidden = true;
       without.hidden = false;
       without.textContent = why;
     },
@@ -172,8 +175,8 @@ export function live({ model, changed, provider, extra = null }) {
     if (provider.wait === 0) ask();
     else timer = setTimeout(ask, wait);
   };
-  const written = writing({ typed });
-  const show = showing({ model, text: written.text, provider, extra });
+  const show = showing({ model, text: () => written.text(), provider, extra });
+  const written = writing({ typed, beside: show.jump });
   const request = asker({ model, show, provider });
   return {
     node: el("div", {}, written.node, show.node), link: written.link, example: EXAMPLES[0],

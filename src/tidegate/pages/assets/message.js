@@ -1,8 +1,11 @@
 // The message: what the model read, tinted by contribution, and the path of the probability.
 
-import { el, svg, shown, table, tint, towards, withSign, percent } from "./dom.js";
+import { el, sideways, svg, shown, table, tint, towards, withSign, percent } from "./dom.js";
+import { keptShare } from "./telling.js";
 
 const MOST_CHIPS = 400;
+const SPECIAL = { "<num>": "a number", "<url>": "a link", "<user>": "a user’s name", "<pad>": "padding, up to the length that is read",
+  "<unk>": "a word out of the vocabulary" };
 
 // A walk's rows worth a line: of a run of padding, only the first.
 export function rowsToShow(walk) {
@@ -43,11 +46,24 @@ export function message(walk, { go, at }) {
   const cut = rest.trim() !== "";
   line.append(el("span", { class: "soft" }, rest));
   return {
-    node: el("div", {}, line, cut ? el("p", { class: "soft" }, "What stands in grey at the end is not marked word by word.") : null),
+    node: el("div", {}, line, cut ? el("p", { class: "soft" }, "What stands in grey at the end is not marked word by word.") : null, special(walk)),
     update: () => chips.forEach(([k, chip]) => {
       chip.setAttribute("aria-current", k === at() ? "true" : "false");
     }),
   };
+}
+
+// One line on the tokens that stand for something else, with what was written in their place.
+function special(walk) {
+  const characters = Array.from(walk.text);
+  const found = new Map();
+  for (const number of walk.read) {
+    const { token, start, end } = walk.tokens[number];
+    if (!(token in SPECIAL) || found.has(token)) continue;
+    const written = start < 0 ? "" : characters.slice(start, end).join("");
+    found.set(token, `${token} is ${SPECIAL[token]}${written && written !== token ? ` (here “${short(written, 30)}”)` : ""}`);
+  }
+  return found.size ? el("p", { class: "soft special" }, `The model reads one token for all of a kind: ${[...found.values()].join("; ")}.`) : null;
 }
 
 // What came from the LSTM, and what from the linear branch beside it.
@@ -94,10 +110,16 @@ function frame(names, { width, left, x, y }) {
   ];
 }
 
-export function path(walk, { go, at, width = 1000, name = "" }) {
+// The width that a walk's path needs for its words.
+export function pathWidth(walk) {
+  return 48 * (rowsToShow(walk).length + 1) + 60;
+}
+
+// `width` at least; paths that are given one `room` are drawn at one scale.
+export function path(walk, { go, at, width = 1000, room = pathWidth(walk), name = "" }) {
   const rows = rowsToShow(walk);
   const points = [[0, -1], ...rows.map((row, n) => [n + 1, row])].map(([n, row]) => [n, row, walk.path[row + 1][walk.label]]);
-  const space = { width: Math.max(width, 48 * points.length + 60), height: 180, left: 36 };
+  const space = { width: Math.max(width, room), height: 180, left: 36 };
   space.x = (n) => space.left + 34 + n * ((space.width - space.left - 76) / Math.max(points.length - 1, 1));
   space.y = (p) => 24 + (1 - p) * (space.height - 68);
   const { x, y } = space;
@@ -109,10 +131,10 @@ export function path(walk, { go, at, width = 1000, name = "" }) {
     onclick: () => row >= 0 && walk.shown.includes(row) && go(walk.shown.indexOf(row)) },
     svg("title", {}, `${token(row)}: ${shown(p)}`))]);
   const picture = svg("svg", { viewBox: `0 0 ${space.width} ${space.height}`, role: "img", "aria-label": title,
-    style: `min-width:${Math.round(0.7 * (48 * points.length + 60))}px;max-width:${space.width}px` }, frame(points.map(([, row]) => token(row)), space),
+    style: `min-width:${Math.round(0.7 * room)}px;max-width:${space.width}px` }, frame(points.map(([, row]) => token(row)), space),
     svg("polyline", { class: "path", points: known.map(([n, , p]) => `${x(n)},${y(p)}`).join(" ") }),
     marks.map(([, , , dot]) => dot), reading);
-  const scroller = el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `${title}${name}` }, picture);
+  const scroller = sideways(`${title}${name}`, picture);
   return {
     node: el("figure", {}, el("figcaption", {}, title), scroller),
     update: () => marks.forEach(([row, n, p, dot]) => {
@@ -139,7 +161,7 @@ export function words(walk, name = "") {
     const through = walk.ngrams ? [withSign(walk.ngrams.contributions[row])] : [];
     return [token.token + (token.known ? "" : " *"), withSign(walk.contributions[row]), ...through,
       withSign(walk.left_out[row] === null ? null : -walk.left_out[row]),
-      shown(walk.path[row + 1][walk.label]), percent(first.kept[row]), percent(first.written[row]),
+      shown(walk.path[row + 1][walk.label]), keptShare(walk, first, row), percent(first.written[row]),
       percent(first.saturated[row])];
   });
   const head = ["token", "contributed", ...(walk.ngrams ? ["of it by n-grams"] : []), "answer without it", "read so far", "kept", "written",

@@ -1,8 +1,10 @@
 // Heat strips: every unit of every gate and state over all tokens, a pixel each, drawn large.
 
 import { el, shown, table } from "./dom.js";
+import { short } from "./message.js";
 
 const MOST_NAMES = 8; // tokens named under a strip; of more, only the one that is shown
+const LEVEL_CHARACTERS = 30; // that find room under a strip side by side; names of more stand upright
 
 export const STRIPS = [
   ["f", "forget gate f", false], ["i", "input gate i", false], ["g", "candidate values C̃", true],
@@ -51,9 +53,11 @@ export function scale(signed, largest) {
 
 function names(n, word) {
   const all = n <= MOST_NAMES;
-  const shownNames = Array.from({ length: all ? n : 1 }, (_, k) => el("span", {}, all ? word(k) : ""));
+  const longest = all ? Math.max(...Array.from({ length: n }, (_, k) => Array.from(word(k)).length)) : 0;
+  const kind = all ? (n * (longest + 1) > LEVEL_CHARACTERS ? "upright" : "") : "alone";
+  const shownNames = Array.from({ length: all ? n : 1 }, (_, k) => el("span", {}, all ? short(word(k), 12) : ""));
   return {
-    node: el("div", { class: all ? "names" : "names alone", "aria-hidden": "true" }, shownNames),
+    node: el("div", { class: `names ${kind}`, "aria-hidden": "true" }, shownNames),
     update: (k) => {
       if (all) shownNames.forEach((node, other) => node.classList.toggle("now", other === k));
       else {

@@ -2,6 +2,8 @@
 
 import { percent, shown } from "./dom.js";
 
+export const NOTHING_YET = "nothing to forget yet";
+
 export const INTRODUCTION = "An LSTM reads a message one token at a time and carries a memory along: "
   + "the cell state. At each token its gates decide what of that memory to throw away, what to add to it, "
   + "and what to show. Below, every one of those decisions, with the numbers that gave this answer.";
@@ -13,6 +15,24 @@ export const EQUATIONS = [
   ["o_t = σ(W_o x_t + U_o h_{t−1} + b_o)", "h_t = o_t ⊙ tanh(c_t)"],
 ];
 
+// Whether the cell state is still empty when a direction comes to a row: it has read nothing before.
+export function emptyBefore(walk, direction, row) {
+  return row === (direction.reverse ? walk.read.length - 1 : 0);
+}
+
+// The share of the old cell state that was kept, where there was one.
+export function keptShare(walk, direction, row) {
+  return emptyBefore(walk, direction, row) ? "–" : percent(direction.kept[row]);
+}
+
+// The place among the rows shown where the page opens: the token that moved the answer most, but
+// not the first that is read, where nothing can be forgotten yet.
+export function opening(walk) {
+  const [direction] = walk.directions;
+  const moved = walk.shown.map((row) => emptyBefore(walk, direction, row) ? -1 : Math.abs(walk.contributions[row]));
+  return Math.max(moved.indexOf(Math.max(...moved)), 0);
+}
+
 // The numbers on the wires at row k of those shown: of one unit, or (null) the mean of all. Only the
 // products are not in the walk itself.
 export function wires(walk, direction, k, unit) {
@@ -22,8 +42,9 @@ export function wires(walk, direction, k, unit) {
   const [d, row] = [direction, walk.shown[k]];
   const before = row + (d.reverse ? 1 : -1);
   const place = walk.shown.indexOf(before);
-  const first = before < 0 || before >= walk.read.length;
+  const first = emptyBefore(walk, d, row);
   return {
+    first,
     ...Object.fromEntries(["f", "i", "g", "o", "c_before", "c", "h"].map((name) => [name, of(d[name][k])])),
     h_before: first ? 0 : place < 0 ? null : of(d.h[place]),
     kept: each((n) => d.f[k][n] * d.c_before[k][n]),
@@ -34,11 +55,10 @@ export function wires(walk, direction, k, unit) {
 
 export function sentence(step, found, unit, word) {
   const who = unit === null ? "on average, a unit" : `unit ${unit}`;
-  const size = shown(Math.abs(found.c_before));
   return [
-    `At “${word}”, ${who} has a forget gate of ${shown(found.f)}: of its old cell state `
-      + `${shown(found.c_before)} it keeps ${shown(found.kept)}.`
-      + (size === "0.000" ? " (There is nothing to forget before the first word.)" : ""),
+    found.first ? `At “${word}”, ${who} has a forget gate of ${shown(found.f)}, and ${NOTHING_YET}: it is the first token read, `
+      + "and its old cell state is empty." : `At “${word}”, ${who} has a forget gate of ${shown(found.f)}: of its old cell state `
+      + `${shown(found.c_before)} it keeps ${shown(found.kept)}.`,
     `At “${word}”, ${who} has an input gate of ${shown(found.i)} before the candidate value `
       + `${shown(found.g)}: it lets in ${shown(found.new)}.`,
     `At “${word}”, ${who} adds the two: ${shown(found.kept)} + ${shown(found.new)} = `
@@ -48,8 +68,12 @@ export function sentence(step, found, unit, word) {
   ][step - 1];
 }
 
-export function allUnits(direction, row) {
-  return `All ${direction.units} units together keep ${percent(direction.kept[row])} of their old cell state; `
-    + `${percent(direction.written[row])} of the new one has just been written; `
-    + `${percent(direction.saturated[row])} of their gates are nearly shut or open.`;
+// What all units did, as far as the step shown has come.
+export function allUnits(walk, direction, row, step = 4) {
+  const all = `All ${direction.units} units together`;
+  const told = [emptyBefore(walk, direction, row) ? `${all}: ${NOTHING_YET}`
+    : `${all} keep ${percent(direction.kept[row])} of their old cell state`];
+  if (step > 2) told.push(`${percent(direction.written[row])} of the new one has just been written`);
+  if (step > 3) told.push(`${percent(direction.saturated[row])} of their gates are nearly shut or open`);
+  return `${told.join("; ")}.`;
 }

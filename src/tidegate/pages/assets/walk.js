@@ -1,37 +1,44 @@
 // The walk's page: one state, and the parts that show it. Everything drawn comes from the JSON.
+// A page is an object: where it is drawn, its walks, what is chosen (`state`), and its `parts`.
 
 import { el, formula, visible } from "./dom.js";
-import { allUnits, EQUATIONS, INTRODUCTION, sentence, wires } from "./telling.js";
-import { answer, message, path, words } from "./message.js";
-import { cell, cellTwin, traditional } from "./cell.js";
+import { allUnits, EQUATIONS, opening, sentence, wires } from "./telling.js";
+import { answer, message, path, pathWidth, words } from "./message.js";
+import { cell, cellTwin } from "./cell.js";
+import { legend } from "./legend.js";
 import { chain } from "./chain.js";
-import { strips } from "./strips.js";
+import { strips, unitOrder } from "./strips.js";
+import { inside } from "./gate.js";
+import { outcome } from "./outcome.js";
 import { comparison } from "./compare.js";
+import { beside, button, footer, heading, section } from "./around.js";
 
 const PLAY_MS = 1400;
 const ORDERS = [["activity", "how much they change"], ["token", "what they hold at this token"], ["number", "their number"]];
+const GATE_KEYS = { f: "f", i: "i", c: "g", o: "o" };
+const KEYS = "Keys: ← → steps, ↑ ↓ the token before and after at the same step, 1–4 a step, F I C O inside a gate, space plays.";
 
-function button(text, act, attributes = {}) {
-  return el("button", { type: "button", onclick: act, ...attributes }, text);
+const walkOf = (page) => page.walks[page.state.walk];
+const directionOf = (page) => walkOf(page).directions[page.state.direction];
+const rowOf = (page) => walkOf(page).shown[page.state.k];
+const wayOf = (page) => (directionOf(page).reverse ? -1 : 1); // a direction that reads backward is walked backward
+
+function wordOf(page, k = page.state.k) {
+  const walk = walkOf(page);
+  return visible(walk.tokens[walk.read[walk.shown[k]]].token);
 }
 
-function section(name, title, ...children) {
-  return el("section", { class: name }, el("h2", {}, title), ...children);
+// The unit that the page keeps until another is chosen: the one whose cell state changes most over
+// the whole (first) message. Two messages so show the same unit.
+function mostChanging(page) {
+  return unitOrder(page.walks[0].directions[page.state.direction], "activity", 0)[0];
 }
 
-function footer(walk) {
-  const error = Math.abs(walk.completeness_error).toExponential(0).replace("-", "−");
-  return el("footer", {}, el("p", { class: "soft" }, "These are the numbers that gave the answer: the walk differs from the "
-    + `engine by ${walk.residual}. The contributions miss their sum by ${error}.`),
-    walk.notices.map((notice) => el("p", { class: "notice" }, `Note: ${notice}.`)));
-}
-
-function beside() {
-  return el("div", { class: "beside" },
-    el("figure", {}, el("figcaption", {}, "A traditional RNN’s cell, for comparison"), traditional()),
-    el("p", {}, "It has one layer and one state, which every token passes through a tanh and overwrites. The LSTM’s four "
-      + "layers decide what to keep, what to add and what to show, and its cell state is only scaled and added to: what is "
-      + "kept can travel far."));
+function unitOf(page) {
+  const { unit } = page.state;
+  if (unit === "mean") return null;
+  if (unit === "busiest") return directionOf(page).changed_units[rowOf(page)][0];
+  return unit === "kept" ? mostChanging(page) : Number(unit);
 }
 
 // Where the chosen token stands after its message was edited. Until one was chosen by hand, it is
@@ -44,174 +51,198 @@ export function follow(before, after, k, chosen) {
   while (same < most && a[same] === b[same]) same += 1;
   let behind = 0;
   while (behind < most - same && a[a.length - 1 - behind] === b[b.length - 1 - behind]) behind += 1;
+  if (!chosen && same + behind === 0) return opening(after); // another message
   if (!chosen && same < Math.max(a.length, b.length)) return Math.max(b.length - 1 - behind, 0);
   const place = k < same ? k : k >= a.length - behind ? k + b.length - a.length : k;
   return Math.max(Math.min(place, b.length - 1), 0);
 }
 
+function go(page, k, step = page.state.step) {
+  page.state.k = Math.min(Math.max(k, 0), walkOf(page).shown.length - 1);
+  Object.assign(page.state, { step, chosen: true });
+  page.parts.said.setAttribute("aria-live", "polite");
+  update(page);
+}
+
+function turnTo(page, number, k = opening(page.walks[number])) {
+  Object.assign(page.state, { walk: number, k, step: 1 });
+  render(page);
+}
+
+function move(page, by) {
+  const next = page.state.step + by;
+  const target = page.state.k + wayOf(page) * by;
+  if (next >= 1 && next <= 4) go(page, page.state.k, next);
+  else if (target >= 0 && target < walkOf(page).shown.length) go(page, target, by > 0 ? 1 : 4);
+  else stop(page);
+}
+
+function stop({ state, parts }) {
+  clearInterval(state.timer);
+  state.timer = 0;
+  if (parts.play) parts.play.textContent = "▶ Play";
+}
+
+function play(page) {
+  if (page.state.timer) { stop(page); return; }
+  page.state.timer = setInterval(() => move(page, 1), PLAY_MS);
+  page.parts.play.textContent = "❚❚ Pause";
+}
+
+function update(page) {
+  const { state, parts } = page;
+  const [walk, direction, unit, word] = [walkOf(page), directionOf(page), unitOf(page), wordOf(page)];
+  const found = wires(walk, direction, state.k, unit);
+  const said = sentence(state.step, found, unit, word);
+  parts.said.textContent = said;
+  parts.equation.replaceChildren(...EQUATIONS[state.step - 1].map((one) => el("span", {}, formula(one))));
+  parts.cell.update(found, state.step, word, said);
+  parts.twin.update(found, word);
+  parts.inside.update(state.k, unit, state.step);
+  for (const part of [parts.message, parts.path]) part.update();
+  parts.chain.update(state.k);
+  if (state.order === "token") parts.strips.redraw(state.order, state.k);
+  parts.strips.update(state.k, unit);
+  parts.place.textContent = `token ${rowOf(page) + 1} of ${walk.read.length}: “${word}”`;
+  parts.kept.textContent = allUnits(walk, direction, rowOf(page), state.step);
+  parts.steps.forEach((one, k) => one.setAttribute("aria-pressed", String(k + 1 === state.step)));
+}
+
+function select(page, name, label, options) {
+  const { state } = page;
+  const box = el("select", { name, onchange: () => { state[name] = box.value; render(page); } },
+    options.map(([value, text]) => el("option", { value, selected: String(state[name]) === String(value) }, text)));
+  return el("label", {}, `${label} `, box);
+}
+
+function units(page) {
+  return [["kept", `${mostChanging(page)} (changes most over the message)`],
+    ["busiest", "the one that changes most at each token"], ["mean", "the mean of all"],
+    ...Array.from({ length: directionOf(page).units }, (_, u) => [u, String(u)])];
+}
+
+function controls(page) {
+  const { parts, state } = page;
+  parts.play = button("▶ Play", () => play(page));
+  parts.steps = walkOf(page).steps.map((text, k) =>
+    button([el("b", {}, String(k + 1)), ` ${text}`], () => go(page, state.k, k + 1), { class: "step" }));
+  const token = (by) => () => go(page, state.k + by * wayOf(page));
+  return [
+    el("div", { class: "controls" },
+      button("⇤ Token", token(-1), { "aria-label": "Token before" }),
+      button("◀ Step", () => move(page, -1), { "aria-label": "Step before" }), parts.play,
+      button("Step ▶", () => move(page, 1), { "aria-label": "Next step" }),
+      button("Token ⇥", token(1), { "aria-label": "Next token" }),
+      select(page, "direction", "Layer", walkOf(page).directions.map((d, k) =>
+        [k, `${d.layer + 1}, reading ${d.reverse ? "backward" : "forward"}`])),
+      select(page, "unit", "Unit", units(page))),
+    el("div", { class: "steps", role: "group", "aria-label": "The four steps" }, parts.steps)];
+}
+
+// A message with its answer and path; of two, the one that is walked is marked, and the paths are
+// drawn at one size.
+function card(page, one, number) {
+  const { state, parts, walks, embedded } = page;
+  const current = number === state.walk;
+  const links = { go: (k) => (current ? go(page, k) : turnTo(page, number, k)), at: () => (current ? state.k : -1),
+    width: innerWidth < 700 ? 380 : walks.length > 1 ? 500 : 1000, room: Math.max(...walks.map(pathWidth)),
+    name: walks.length > 1 ? `, message ${number + 1}` : "" };
+  const [text, line] = [message(one, links), path(one, links)];
+  if (current) Object.assign(parts, { message: text, path: line });
+  const title = walks.length > 1 ? button(`Message ${number + 1}`, () => turnTo(page, number),
+    { class: "turn", "aria-pressed": String(current) }) : null;
+  return el("div", { class: current ? "card current" : "card" }, title, text.node, answer(one, { brief: embedded }), line.node, words(one, links.name));
+}
+
+function stage({ parts }) {
+  return el("figure", { class: "stage" }, parts.place, parts.cell.node, parts.equation, parts.said, parts.kept, parts.inside.node);
+}
+
+// Leads to the cell. A link would change the address, in which a server's page keeps its message.
+function toCell({ parts }) {
+  parts.place.scrollIntoView({ block: "start" });
+  parts.cell.node.focus({ preventScroll: true });
+}
+
+function make(page) {
+  const { state, embedded } = page;
+  const direction = () => directionOf(page);
+  const word = (k) => wordOf(page, k);
+  page.parts = { said: el("p", { class: "said", "aria-live": embedded ? "off" : "polite" }), place: el("p", { class: "place" }),
+    equation: el("p", { class: "equation" }), kept: el("p", { class: "soft" }) };
+  const { parts } = page;
+  const choose = (u) => { state.unit = String(u); parts.unit.value = state.unit; };
+  Object.assign(parts, { cell: cell({ look: (gate) => parts.inside.look(gate) }), twin: cellTwin(),
+    inside: inside({ direction, word, lit: (gate) => parts.cell.lit(gate) }),
+    strips: strips({ direction, word, go: (k) => go(page, k), choose }),
+    chain: chain({ walk: walkOf(page), direction: direction(), go: (k) => go(page, k) }) });
+}
+
+// Other walks in the place of those shown: what was chosen stays chosen.
+function show(page, next) {
+  const { root, state } = page;
+  const [before, open] = [walkOf(page), [...root.querySelectorAll("details")].map((one) => one.open)];
+  page.walks = next;
+  state.walk = Math.min(state.walk, next.length - 1);
+  state.k = follow(before, walkOf(page), state.k, state.chosen);
+  root.classList.add("still");
+  render(page);
+  root.querySelectorAll("details").forEach((one, n) => { one.open = Boolean(open[n]); });
+  root.classList.remove("still");
+}
+
+function sections(page) {
+  const { state, parts, walks } = page;
+  const links = { at: state.shared, choose: (n) => { state.shared = n; render(page); } };
+  return [
+    ...(page.embedded ? [] : [heading(), el("p", { class: "jump" }, button("Step through the cell ↓", () => toCell(page)))]),
+    el("div", { class: walks.length > 1 ? "cards" : "cards only" }, walks.map((one, n) => card(page, one, n))),
+    section("walked", "The cell, step by step", ...controls(page), stage(page),
+      el("p", { class: "soft keys" }, KEYS), legend(), parts.twin.node),
+    section("units", "Every unit over all tokens", select(page, "order", "Units in order of", ORDERS), parts.strips.node),
+    walks.length > 1 ? comparison(walks, state.direction, links) : "",
+    section("again", "The same cell, again and again", el("p", {}, "Unrolled, the network is a chain of one cell. The line "
+      + "along the top is the cell state: it leaves each cell as thick as the share of it that the forget gates kept."),
+      parts.chain.node, beside()),
+    walkOf(page).head ? section("ends", "From the states to the answer", outcome(walkOf(page))) : "",
+    footer(walkOf(page))];
+}
+
+function render(page) {
+  const { root, state } = page;
+  stop(page);
+  const held = document.activeElement?.name;
+  state.direction = Math.min(Number(state.direction), walkOf(page).directions.length - 1);
+  if (!["kept", "busiest", "mean"].includes(state.unit) && Number(state.unit) >= directionOf(page).units) state.unit = "kept";
+  make(page);
+  root.replaceChildren(...sections(page));
+  page.parts.unit = root.querySelector("select[name=unit]");
+  if (held) root.querySelector(`select[name="${held}"]`)?.focus();
+  page.parts.strips.redraw(state.order, state.k);
+  update(page);
+}
+
+function pressed(page, event) {
+  const { state, parts } = page;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, input, textarea, .wide")) return;
+  const onButton = event.target.closest("button, summary");
+  const gate = GATE_KEYS[event.key.toLowerCase()];
+  const step = (number) => () => go(page, state.k, number);
+  const act = gate ? () => parts.inside.look(gate) : { ArrowRight: () => move(page, 1), ArrowLeft: () => move(page, -1),
+    ArrowDown: () => go(page, state.k + 1), ArrowUp: () => go(page, state.k - 1),
+    " ": onButton ? null : () => play(page), 1: step(1), 2: step(2), 3: step(3), 4: step(4) }[event.key];
+  if (!act) return;
+  event.preventDefault();
+  if (event.key !== " ") stop(page);
+  act();
+}
+
 // `embedded` in a page that has its own heading and answer; `keys` is where keys are listened to.
 export function mount(root, { walks }, { embedded = false, keys = document } = {}) {
-  const state = { chosen: false, walk: 0, k: 0, step: 1, direction: 0, unit: "busiest", order: "activity", shared: 0, timer: 0 };
-  let parts = {};
-  const walk = () => walks[state.walk];
-  const direction = () => walk().directions[state.direction];
-  const row = () => walk().shown[state.k];
-  const word = (k = state.k) => visible(walk().tokens[walk().read[walk().shown[k]]].token);
-  const way = () => (direction().reverse ? -1 : 1); // a direction that reads backward is walked backward
-
-  function unit() {
-    if (state.unit === "mean") return null;
-    return state.unit === "busiest" ? direction().changed_units[row()][0] : Number(state.unit);
-  }
-
-  function go(k, step = state.step) {
-    state.k = Math.min(Math.max(k, 0), walk().shown.length - 1);
-    Object.assign(state, { step, chosen: true });
-    parts.said.setAttribute("aria-live", "polite");
-    update();
-  }
-
-  function turnTo(number, k = 0) {
-    Object.assign(state, { walk: number, k, step: 1 });
-    render();
-  }
-
-  function move(by) {
-    const next = state.step + by;
-    const target = state.k + way() * by;
-    if (next >= 1 && next <= 4) go(state.k, next);
-    else if (target >= 0 && target < walk().shown.length) go(target, by > 0 ? 1 : 4);
-    else stop();
-  }
-
-  function stop() {
-    clearInterval(state.timer);
-    state.timer = 0;
-    if (parts.play) parts.play.textContent = "▶ Play";
-  }
-
-  function play() {
-    if (state.timer) { stop(); return; }
-    state.timer = setInterval(() => move(1), PLAY_MS);
-    parts.play.textContent = "❚❚ Pause";
-  }
-
-  function update() {
-    const found = wires(walk(), direction(), state.k, unit());
-    const said = sentence(state.step, found, unit(), word());
-    parts.said.textContent = said;
-    parts.equation.replaceChildren(...EQUATIONS[state.step - 1].map((one) => el("span", {}, formula(one))));
-    parts.cell.update(found, state.step, word(), said);
-    parts.twin.update(found, word());
-    for (const part of [parts.message, parts.path]) part.update();
-    parts.chain.update(state.k);
-    if (state.order === "token") parts.strips.redraw(state.order, state.k);
-    parts.strips.update(state.k, unit());
-    parts.place.textContent = `token ${row() + 1} of ${walk().read.length}: “${word()}”`;
-    parts.kept.textContent = allUnits(direction(), row());
-    parts.steps.forEach((one, k) => one.setAttribute("aria-pressed", String(k + 1 === state.step)));
-  }
-
-  function select(name, label, options) {
-    const box = el("select", { name, onchange: () => { state[name] = box.value; render(); } },
-      options.map(([value, text]) => el("option", { value, selected: String(state[name]) === String(value) }, text)));
-    return el("label", {}, `${label} `, box);
-  }
-
-  function controls() {
-    parts.play = button("▶ Play", play);
-    parts.steps = walk().steps.map((text, k) =>
-      button([el("b", {}, String(k + 1)), ` ${text}`], () => go(state.k, k + 1), { class: "step" }));
-    return [
-      el("div", { class: "controls" },
-        button("⇤ Token", () => go(state.k - way(), 1), { "aria-label": "Token before" }),
-        button("◀ Step", () => move(-1), { "aria-label": "Step before" }), parts.play,
-        button("Step ▶", () => move(1), { "aria-label": "Next step" }),
-        button("Token ⇥", () => go(state.k + way(), 1), { "aria-label": "Next token" }),
-        select("direction", "Layer", walk().directions.map((d, k) =>
-          [k, `${d.layer + 1}, reading ${d.reverse ? "backward" : "forward"}`])),
-        select("unit", "Unit", [["busiest", "the one that changes most"], ["mean", "the mean of all"],
-          ...Array.from({ length: direction().units }, (_, u) => [u, String(u)])])),
-      el("div", { class: "steps", role: "group", "aria-label": "The four steps" }, parts.steps)];
-  }
-
-  // A message with its answer and path; of two, the one that is walked is marked.
-  function card(one, number) {
-    const current = number === state.walk;
-    const links = { go: current ? go : (k) => turnTo(number, k), at: () => (current ? state.k : -1),
-      width: innerWidth < 700 ? 380 : walks.length > 1 ? 500 : 1000,
-      name: walks.length > 1 ? `, message ${number + 1}` : "" };
-    const [text, line] = [message(one, links), path(one, links)];
-    if (current) Object.assign(parts, { message: text, path: line });
-    const title = walks.length > 1 ? button(`Message ${number + 1}`, () => turnTo(number), { class: "turn", "aria-pressed": String(current) }) : null;
-    return el("div", { class: current ? "card current" : "card" }, title, text.node, answer(one, { brief: embedded }), line.node, words(one, links.name));
-  }
-
-  function stage() {
-    return el("figure", { class: "stage" }, parts.place, parts.cell.node, parts.equation, parts.said, parts.kept);
-  }
-
-  function make() {
-    parts = { said: el("p", { class: "said", "aria-live": embedded ? "off" : "polite" }), place: el("p", { class: "place" }),
-      equation: el("p", { class: "equation" }), kept: el("p", { class: "soft" }) };
-    const choose = (u) => { state.unit = String(u); parts.unit.value = state.unit; };
-    Object.assign(parts, { cell: cell(), twin: cellTwin(), strips: strips({ direction, word, go, choose }),
-      chain: chain({ walk: walk(), direction: direction(), go }) });
-  }
-
-  function heading() {
-    return el("header", {}, el("p", { class: "soft" }, "Tidegate · the walk of one message"),
-      el("h1", {}, "What the gates do while the model reads"), el("p", { class: "lede" }, INTRODUCTION));
-  }
-
-  // Other walks in the place of those shown: what was chosen stays chosen.
-  function show(next) {
-    const [before, open] = [walk(), [...root.querySelectorAll("details")].map((one) => one.open)];
-    walks = next;
-    state.walk = Math.min(state.walk, walks.length - 1);
-    state.k = follow(before, walk(), state.k, state.chosen);
-    root.classList.add("still");
-    render();
-    root.querySelectorAll("details").forEach((one, n) => { one.open = Boolean(open[n]); });
-    root.classList.remove("still");
-  }
-
-  function render() {
-    stop();
-    const held = document.activeElement?.name;
-    state.direction = Math.min(Number(state.direction), walk().directions.length - 1);
-    if (!["busiest", "mean"].includes(state.unit) && Number(state.unit) >= direction().units) state.unit = "busiest";
-    make();
-    const links = { at: state.shared, choose: (n) => { state.shared = n; render(); } };
-    root.replaceChildren(
-      embedded ? "" : heading(),
-      el("div", { class: walks.length > 1 ? "cards" : "cards only" }, walks.map(card)),
-      section("walked", "The cell, step by step", ...controls(), stage(),
-        el("p", { class: "soft keys" }, "Keys: ← → steps, ↑ ↓ tokens, 1–4 a step, space plays."), parts.twin.node),
-      section("units", "Every unit over all tokens", select("order", "Units in order of", ORDERS), parts.strips.node),
-      walks.length > 1 ? comparison(walks, state.direction, links) : "",
-      section("again", "The same cell, again and again", el("p", {}, "Unrolled, the network is a chain of one cell. The line "
-        + "along the top is the cell state: it leaves each cell as thick as the share of it that the forget gates kept."),
-        parts.chain.node, beside()),
-      footer(walk()));
-    parts.unit = root.querySelector("select[name=unit]");
-    if (held) root.querySelector(`select[name="${held}"]`)?.focus();
-    parts.strips.redraw(state.order, state.k);
-    update();
-  }
-
-  keys.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, input, textarea, .wide")) return;
-    const onButton = event.target.closest("button, summary");
-    const act = { ArrowRight: () => move(1), ArrowLeft: () => move(-1), ArrowDown: () => go(state.k + 1, 1),
-      ArrowUp: () => go(state.k - 1, 1), " ": onButton ? null : play,
-      1: () => go(state.k, 1), 2: () => go(state.k, 2), 3: () => go(state.k, 3), 4: () => go(state.k, 4) }[event.key];
-    if (!act) return;
-    event.preventDefault();
-    if (event.key !== " ") stop();
-    act();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
-  render();
-  return { go, state, show, render, unit };
+  const page = { root, walks, embedded, parts: {}, state: { chosen: false, walk: 0, k: opening(walks[0]), step: 1,
+    direction: 0, unit: "kept", order: "activity", shared: 0, timer: 0 } };
+  keys.addEventListener("keydown", (event) => pressed(page, event));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render(page));
+  render(page);
+  return { go: (k, step) => go(page, k, step), state: page.state, toCell: () => toCell(page), show: (next) => show(page, next), render: () => render(page), unit: () => unitOf(page) };
 }
