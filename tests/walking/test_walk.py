@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -266,6 +267,15 @@ def test_json_is_versioned_and_whole() -> None:
     assert all(
         f"`{key}`" in words for key in (*found, *found["directions"][0], *found["tokens"][0])
     )
+
+
+def test_the_head_leads_to_the_answer() -> None:
+    bundle = replace(tiny_bundle(pooling="max", head_size=3), temperature=1.7)
+    found = walk(bundle, "fire near the river").to_dict()
+    head = found["head"]
+    assert (head["pooling"], head["dense"], head["temperature"]) == ("max", 3, 1.7)
+    p = 1 / (1 + np.exp(-head["logits"][0] / head["temperature"]))
+    assert p == pytest.approx(found["probabilities"][1], abs=2e-6)
 
 
 def test_the_module_and_the_function_share_a_name() -> None:

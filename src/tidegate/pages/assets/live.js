@@ -123,6 +123,8 @@ function showing({ model, text, provider, extra }) {
   const jump = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => state.walk.toCell() }, "Step through the cell ↓");
   const state = { speak: 0, walk: null, answered: null, all: false };
 
+  const walked = (is) => { [spot.hidden, jump.hidden, without.hidden] = [!is, !is, is]; };
+
   function note(words) {
     alert.hidden = !words;
     alert.textContent = words;
@@ -149,17 +151,13 @@ function showing({ model, text, provider, extra }) {
       state.speak = setTimeout(() => { status.textContent = predictions.map((one) => spoken(model(), one)).join(". "); }, QUIET_MS);
     },
     walks: (walks) => {
-      spot.hidden = false;
-      without.hidden = true;
-      jump.hidden = false;
+      walked(true);
       if (state.walk) state.walk.show(walks);
       else state.walk = mount(spot, { walks }, { embedded: true, keys: spot });
       spot.dataset.text = walks[0].text;
     },
     unwalked: (why) => {
-      spot.hidden = true;
-      jump.hidden = true;
-      without.hidden = false;
+      walked(false);
       without.textContent = why;
     },
     fault: note,

@@ -69,36 +69,39 @@ function names(n, word) {
   };
 }
 
+// One strip: its picture, its frame around what is shown, and the names under it.
+function strip([key, name, signed], { direction, word, go, choose, order, readout }) {
+  const canvas = el("canvas", { role: "img" });
+  const ruler = el("span");
+  const below = names(direction()[key].length, word);
+  const column = el("span", { class: "column" });
+  const line = el("span", { class: "line" });
+  const frame = el("div", { class: "strip" }, canvas, column, line);
+  const under = (event) => {
+    const box = frame.getBoundingClientRect();
+    const share = (at, size, n) => Math.min(Math.max(Math.floor((at / size) * n), 0), n - 1);
+    const k = share(event.clientX - box.left, box.width, direction()[key].length);
+    return [k, order()[share(event.clientY - box.top, box.height, order().length)]];
+  };
+  frame.addEventListener("pointermove", (event) => {
+    const [k, unit] = under(event);
+    readout.textContent = `unit ${unit} at “${word(k)}”: ${name} ${shown(direction()[key][k][unit])}`;
+  });
+  frame.addEventListener("click", (event) => {
+    const [k, unit] = under(event);
+    choose(unit);
+    go(k);
+  });
+  return { key, name, signed, canvas, column, line, ruler, below,
+    figure: el("figure", {}, el("figcaption", {}, el("span", {}, name), ruler), frame, below.node) };
+}
+
 export function strips({ direction, word, go, choose }) {
   const readout = el("p", { class: "readout", "aria-hidden": "true" },
     "A column is a token, a line a unit. Hover over a strip for its values; click to go there.");
   const twin = el("div");
   let order = [];
-  const drawn = STRIPS.map(([key, name, signed]) => {
-    const canvas = el("canvas", { role: "img" });
-    const ruler = el("span");
-    const below = names(direction()[key].length, word);
-    const column = el("span", { class: "column" });
-    const line = el("span", { class: "line" });
-    const frame = el("div", { class: "strip" }, canvas, column, line);
-    const under = (event) => {
-      const box = frame.getBoundingClientRect();
-      const share = (at, size, n) => Math.min(Math.max(Math.floor((at / size) * n), 0), n - 1);
-      const k = share(event.clientX - box.left, box.width, direction()[key].length);
-      return [k, order[share(event.clientY - box.top, box.height, order.length)]];
-    };
-    frame.addEventListener("pointermove", (event) => {
-      const [k, unit] = under(event);
-      readout.textContent = `unit ${unit} at “${word(k)}”: ${name} ${shown(direction()[key][k][unit])}`;
-    });
-    frame.addEventListener("click", (event) => {
-      const [k, unit] = under(event);
-      choose(unit);
-      go(k);
-    });
-    return { key, name, signed, canvas, column, line, ruler, below,
-      figure: el("figure", {}, el("figcaption", {}, el("span", {}, name), ruler), frame, below.node) };
-  });
+  const drawn = STRIPS.map((one) => strip(one, { direction, word, go, choose, readout, order: () => order }));
   const details = el("details", { ontoggle: () => fillTwin() }, el("summary", {}, "The values at this token as a table"), twin);
   let now = [0, 0];
   function fillTwin() {
