@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import http.client
 import io
 import json
@@ -188,6 +189,19 @@ def test_pages_of_other_sites_are_refused(server: Server) -> None:
     assert "access-control-allow-origin" not in server.ask("GET", "/v1/models").headers
 
 
+def test_what_http_clients_do(server: Server) -> None:
+    for path in ("/", "/healthz", "/v1/models"):
+        found = server.ask("HEAD", path)
+        assert found.status == 200
+        assert found.data == b""
+    assert server.ask("HEAD", "/v1/predict").status == 405
+    assert server.ask("GET", "/v1/models/").status == 404  # and no redirection
+    zipped = {**AS_JSON, "Content-Encoding": "gzip"}
+    found = server.ask("POST", "/v1/predict", gzip.compress(b'{"text": "a"}'), headers=zipped)
+    assert found.status == 415
+    assert "Content-Encoding" in found.json["detail"]
+
+
 def test_every_answer_has_the_headers(server: Server) -> None:
     for path in ("/", "/readyz", "/v1/models", "/nothing", "/openapi.json", "/metrics"):
         headers = server.ask("GET", path).headers
@@ -302,8 +316,12 @@ def test_feedback_can_be_trained_on(guarded: Server) -> None:
         found = guarded.ask("POST", "/v1/feedback", {"text": text, "label": label})
         assert found.status == 201
     assert guarded.ask("POST", "/v1/feedback", {"text": "a", "label": "2"}).status == 422
+    taken = Path(guarded.words[-1]).rename(Path(guarded.words[-1]).with_name("taken.csv"))
+    assert guarded.ask("POST", "/v1/feedback", {"text": "next", "label": "1"}).status == 201
     guarded.token = ""
-    path = Path(guarded.words[-1])
+    with Path(guarded.words[-1]).open(newline="") as stream:
+        assert [row["text"] for row in csv.DictReader(stream)] == ["next"]
+    path = taken
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["text"] for row in rows] == texts

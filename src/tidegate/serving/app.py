@@ -42,7 +42,7 @@ def make_app(
     state = state or State()
     service = Service(models, settings, meters, state)
     app = FastAPI(
-        title="Tidegate", version=VERSION, docs_url=None, redoc_url=None,
+        title="Tidegate", version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False,
         description=_description(settings),
         openapi_tags=[{"name": "answers"}, {"name": "models"}, {"name": "health"}],
     )  # fmt: skip

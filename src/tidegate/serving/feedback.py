@@ -65,6 +65,8 @@ class Feedback:
             if fcntl is not None:
                 fcntl.flock(handle, fcntl.LOCK_EX)
             size = os.fstat(handle).st_size
+            if not size:  # somebody has taken the file away, to train on it
+                data = delimited([list(COLUMNS)]).encode() + data
             try:
                 written = os.write(handle, data)
                 if written < len(data):

@@ -117,7 +117,7 @@ class Gate:
             self._admit(one)
             most = limits.upload_seconds if one.route == "/v1/score" else limits.request_seconds
             async with asyncio.timeout(most):
-                await self._app(one.scope, one.receive, one.send)
+                await self._app(one.as_get(), one.receive, one.send)
         except TimeoutError:
             await one.tell(
                 Problem(503, f"it took longer than {most:g} seconds; ask for less", retry_after=1)
@@ -136,6 +136,8 @@ class Gate:
             self._check_token(one)
         if one.route in ("page", *_OPEN, "/metrics"):
             return
+        if one.header(b"content-encoding") not in (b"", b"identity"):
+            raise Problem(415, "a body with a Content-Encoding is not read; send it as it is")
         if one.is_from_elsewhere():
             raise Problem(403, "a page of another site asks this; it may not")
         limits = self._settings.limits
@@ -211,6 +213,12 @@ class _Request:
             if key == name:
                 return bytes(value)
         return b""
+
+    def as_get(self) -> Scope:
+        """Return the scope, a HEAD as the GET whose headers it asks for; the body is not sent."""
+        if self.scope["method"] != "HEAD":
+            return self.scope
+        return {**self.scope, "method": "GET"}
 
     def given_id(self) -> str:
         """Return the id that the caller gave it, if it is a decent one."""
