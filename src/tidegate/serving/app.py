@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from tidegate.errors import ConfigError, DataError, TidegateError
+from tidegate.errors import ConfigError, DataError, MissingExtraError, TidegateError
 from tidegate.serving import routes, schemas
 from tidegate.serving.gate import App, Gate, Receive, Scope, Send, State
 from tidegate.serving.meters import Meters
@@ -110,6 +110,8 @@ def _as_problem(fault: Exception) -> Problem:
         return Problem(fault.status_code, f"{fault.detail}; see /docs for what there is")
     if isinstance(fault, (RequestValidationError, ValidationError)):
         return Problem(422, first_fault(fault))
+    if isinstance(fault, MissingExtraError):
+        return Problem(415, "this server cannot read or write that format; take CSV or JSON lines")
     known = isinstance(fault, (DataError, ConfigError))
     return Problem(422 if known else 500, str(fault))
 

@@ -20,6 +20,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from tidegate.serving.meters import ROUTES, Meters
 from tidegate.serving.problems import Problem
 from tidegate.serving.settings import Settings, is_among
@@ -126,6 +128,8 @@ class Gate:
             )
         except Problem as problem:
             await one.tell(problem)
+        except ClientDisconnect:  # nobody is there to be told
+            one.status = one.status or 499
         except Exception as fault:  # noqa: BLE001 - the last place that can answer
             note("fault", request=one.id, trace="".join(traceback.format_exception(fault)[-8:]))
             await one.tell(Problem(500, "an internal fault; the log has it under this request"))

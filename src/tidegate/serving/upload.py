@@ -21,7 +21,7 @@ from tidegate.config import DataConfig
 from tidegate.data.record import Format
 from tidegate.data.records import RecordFile, open_records
 from tidegate.data.spool import unnamed
-from tidegate.errors import DataError, TidegateError
+from tidegate.errors import DataError, MissingExtraError, TidegateError
 from tidegate.scoring.files import OnError, score_file, scored_parts
 from tidegate.serving.models import Served
 from tidegate.serving.problems import Problem
@@ -140,6 +140,8 @@ class Upload:
         )  # fmt: skip
 
     def _renamed(self, fault: TidegateError) -> TidegateError:
+        if isinstance(fault, MissingExtraError):
+            return fault
         return type(fault)(str(fault).replace(str(self._path), NAME))
 
     def _whole(self, source: RecordFile) -> Iterator[bytes]:
