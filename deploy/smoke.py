@@ -106,7 +106,12 @@ def main() -> int:
     parser.add_argument("address")
     parser.add_argument("--token-file", type=Path)
     options = parser.parse_args()
-    lines = options.token_file.read_text().splitlines() if options.token_file else []
+    if not options.address.startswith(("http://", "https://")):
+        parser.error(f"{options.address}: an address begins with http:// or https://")
+    try:
+        lines = options.token_file.read_text().splitlines() if options.token_file else []
+    except (OSError, UnicodeDecodeError) as fault:
+        parser.error(f"{options.token_file}: {getattr(fault, 'strerror', None) or 'not UTF-8'}")
     token = next((line.strip() for line in lines if line.strip() and line[0] != "#"), "")
     client = Client(options.address, token)
     bad = 0

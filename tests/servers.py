@@ -109,10 +109,14 @@ Start = Callable[..., Server]
 
 
 def begin(
-    log: Path, *words: str | Path, env: dict[str, str] | None = None, token: str = ""
+    log: Path,
+    *words: str | Path,
+    env: dict[str, str] | None = None,
+    token: str = "",
+    python: tuple[str, ...] = ("-m", "tidegate"),
 ) -> Server:
     """Start a server on a free port, and wait until it is ready."""
-    command = [sys.executable, "-m", "tidegate", "serve", *map(str, words), "--port", "0"]
+    command = [sys.executable, *python, "serve", *map(str, words), "--port", "0"]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command, stdout=stream, stderr=stream, env={**os.environ, **(env or {})},

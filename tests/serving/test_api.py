@@ -147,7 +147,7 @@ WRONG = {
     "UTF-16": ('{"text": "a"}'.encode("utf-16"), 422, "Invalid JSON"),
     "deep": (b'{"text": ' + b"[" * 100_000, 422, "recursion limit"),
     "too many": (json.dumps({"texts": ["a"] * 1001}).encode(), 422, "found 1,001; 1,000 at most"),
-    "too long": (json.dumps({"text": "a" * 20_001}).encode(), 422, "20,001 characters"),
+    "too long": (json.dumps({"text": "a" * 20_001}).encode(), 422, "text: has 20,001 characters"),
     "too large": (b" " * 4_000_001, 413, "larger than 4,000,000 bytes"),
 }  # fmt: skip
 
@@ -344,6 +344,8 @@ def test_wrong_settings_are_told(served_model: Path, tmp_path: Path) -> None:
         ([str(served_model), "--workers", "0"], "workers: found 0"),
         ([str(served_model), "--host", "203.0.113.1"], "203.0.113.1:0"),
         ([str(served_model), "--max-texts", "0"], "max_texts: found 0"),
+        ([str(served_model), "--timeout", "nan"], "timeout: found nan"),
+        ([str(served_model), "--drain", "inf"], "drain: found inf"),
     ]:
         command = [sys.executable, "-m", "tidegate", "serve", "--port", "0", *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

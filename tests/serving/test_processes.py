@@ -13,13 +13,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from conftest import with_ngrams
-from servers import ADMIN, Reply, Server, Start
+from servers import ADMIN, Reply, Server, Start, begin
 from tidegate import Predictor
 
 TEXT = "fire near the river qwxz"
@@ -353,3 +353,51 @@ def test_an_upload_that_finds_no_room_is_told(start: Start, served_model: Path) 
     assert found.status == 503
     assert "cannot be kept: File too large" in found.json["detail"]
     assert server.predict("fire")
+
+
+def test_a_client_that_hangs_up_is_no_fault(start: Start, served_model: Path) -> None:
+    server = start(served_model)
+    for path in ("/v1/predict", "/v1/explain", "/v1/score?format=csv", "/v1/feedback"):
+        with socket.create_connection(("127.0.0.1", server.port)) as stream:
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            stream.sendall(head.encode() + b'Content-Length: 100\r\n\r\n{"text')
+    wait_for(lambda: len([x for x in server.logged() if x["status"] == 499]) == 4)
+    assert not server.logged("fault")
+    assert not server.logged("cut short")
+    assert 'status="500"' not in server.ask("GET", "/metrics").text
+
+
+def test_a_format_that_is_not_installed_is_told(start: Start, served_model: Path) -> None:
+    hidden = "import sys; sys.modules['pyarrow'] = None; from tidegate.cli import run; run()"
+    server = start(served_model, python=("-c", hidden))
+    for query in ("format=parquet", "format=csv&output=parquet"):
+        found = server.ask("POST", f"/v1/score?{query}", b"text\nfire\n")
+        assert found.status == 415
+        assert "cannot read or write that format" in found.json["detail"]
+
+
+def test_sighup_while_it_starts_does_not_end_it(served_model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    stop = threading.Event()
+
+    def hang_up() -> None:
+        # From when Python has the verb's first line behind it, which `SigIgn` tells.
+        while not stop.is_set():
+            for one in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    if str(tmp_path / "log.marker").encode() in (one / "cmdline").read_bytes():
+                        status = (one / "status").read_text()
+                        if int(status.split("SigIgn:")[1].split()[0], 16) & 1:
+                            os.kill(int(one.name), signal.SIGHUP)
+            time.sleep(0.02)
+
+    hanging = threading.Thread(target=hang_up)
+    hanging.start()
+    try:
+        server = begin(log, served_model, "--feedback", tmp_path / "log.marker")
+    finally:
+        stop.set()
+        hanging.join()
+    assert server.predict("fire")
+    server.process.kill()
+    server.process.wait()

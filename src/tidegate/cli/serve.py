@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +57,8 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", help="Log no requests.")] = False,
 ) -> None:
     """Serve models over HTTP, with a page to type messages into."""
+    if hasattr(signal, "SIGHUP"):  # it asks for what is being done: the models are being read
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from tidegate.serving import settings as serving
 
     limits = serving.Limits(
@@ -90,7 +94,7 @@ def _run(paths: dict[str, Path], settings: Settings, *, host: str, port: int, wo
 
 def _least(value: float, name: str, least: float) -> int:
     """Return a number that is not too small; it keeps its type."""
-    if value < least:
+    if not least <= value < math.inf:  # written so that NaN fails, too
         raise ConfigError(f"{name}: found {value}; it must be at least {least}")
     return value  # type: ignore[return-value]
 

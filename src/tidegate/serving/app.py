@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from tidegate.errors import ConfigError, DataError, MissingExtraError, TidegateError
 from tidegate.serving import routes, schemas
@@ -99,6 +100,10 @@ def _faults(app: FastAPI) -> None:
             response.headers[name.decode()] = value.decode()
         return response
 
+    async def gone(request: Request, fault: Exception) -> Response:
+        return Response(status_code=499)  # for the count: nobody is there to hear it
+
+    app.add_exception_handler(ClientDisconnect, gone)
     for kind in (HTTPException, RequestValidationError, TidegateError, Problem):
         app.add_exception_handler(kind, told)
 

@@ -51,10 +51,10 @@ class Batcher:
 
     Parameters
     ----------
-    on_batch : called after each batch with the model, its answers, and how many requests it had
+    on_batch : called after each batch with the model and its answers
     """
 
-    def __init__(self, on_batch: Callable[[Served, Answers, int], None]) -> None:
+    def __init__(self, on_batch: Callable[[Served, Answers], None]) -> None:
         self._waiting: deque[_Waiting] = deque()
         self._on_batch = on_batch
         self._is_scheduled = False
@@ -108,7 +108,7 @@ class Batcher:
             end = start + len(waiting.texts)
             waiting.found.set_result(found[start:end])
             start = end
-        self._on_batch(model, answers, len(batch))
+        self._on_batch(model, answers)
 
     async def _in_slices(self, model: Served, texts: Sequence[str]) -> list[Answer]:
         loop = asyncio.get_running_loop()
@@ -123,7 +123,7 @@ class Batcher:
                 end += 1
             slice_ = texts[start:end]
             answers = await loop.run_in_executor(self._thread, model.predictor.answer, slice_)
-            self._on_batch(model, answers, 1)
+            self._on_batch(model, answers)
             found += _plain(model, answers)
             start = end
         return found

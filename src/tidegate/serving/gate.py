@@ -184,7 +184,7 @@ class _Request:
     """One request on its way: how much of it has come, and what was answered."""
 
     __slots__ = (
-        "_held", "_receive", "_send", "_settings", "_state", "body_done", "closes", "id", "is_page",
+        "_held", "_receive", "_send", "_settings", "_state", "body_done", "closes", "id",
         "length", "most_bytes", "received", "route", "scope", "status",
     )  # fmt: skip
 
@@ -200,7 +200,6 @@ class _Request:
         self.received = 0
         self.body_done = False
         self.route = route_of(scope["path"])
-        self.is_page = self.route == "page"
         limits = settings.limits
         self.most_bytes = limits.upload_bytes if self.route == "/v1/score" else limits.body_bytes
         length = self.header(b"content-length")
@@ -209,7 +208,7 @@ class _Request:
     @property
     def needs_token(self) -> bool:
         """Whether its route is one that may need a token."""
-        return not self.is_page and self.route not in ("other", *_OPEN)
+        return self.route not in ("page", "other", *_OPEN)
 
     def header(self, name: bytes) -> bytes:
         """Return a header's value, or nothing."""

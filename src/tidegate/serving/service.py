@@ -42,7 +42,7 @@ class Service:
 
     def __init__(self, models: Models, settings: Settings, meters: Meters, state: State) -> None:
         self.models, self.settings, self.meters, self.state = models, settings, meters, state
-        self.batcher = Batcher(lambda model, answers, _: meters.batch(model, answers))
+        self.batcher = Batcher(meters.batch)
         self.feedback = None if settings.feedback is None else Feedback(settings.feedback)
         self.walks = ThreadPoolExecutor(1, thread_name_prefix="tidegate-walk")
         self.uploads = ThreadPoolExecutor(
@@ -55,7 +55,7 @@ class Service:
         """Answer one or many texts."""
         asked = await _read(schemas.PredictRequest, request)
         texts = asked.messages
-        self._check_texts(texts)
+        self._check_texts(texts, name="text" if asked.text is not None else "texts")
         model = self.models.get(asked.model)
         answers = await self.batcher.answer(model, texts)
         return as_json(
@@ -95,7 +95,7 @@ class Service:
         )  # fmt: skip
 
     async def _walk(self, asked: schemas.OneText) -> tuple[Served, Any]:
-        self._check_texts([asked.text])
+        self._check_texts([asked.text], name="text")
         if len(asked.text) > WALK_CHARACTERS:
             raise Problem(
                 422, f"text: found {len(asked.text):,} characters; {WALK_CHARACTERS:,} are walked"
@@ -141,7 +141,7 @@ class Service:
     async def keep(self, request: Request) -> Response:
         """Keep a correction."""
         asked = await _read(schemas.FeedbackRequest, request)
-        self._check_texts([asked.text])
+        self._check_texts([asked.text], name="text")
         if self.feedback is None:
             raise Problem(403, "corrections are not kept here; start the server with --feedback")
         model = self.models.get(asked.model)
@@ -197,7 +197,7 @@ class Service:
         headers = {"content-security-policy": _REPORT_POLICY}
         return Response(found, media_type="text/html; charset=utf-8", headers=headers)
 
-    def _check_texts(self, texts: list[str]) -> None:
+    def _check_texts(self, texts: list[str], *, name: str) -> None:
         limits = self.settings.limits
         if len(texts) > limits.texts:
             raise Problem(
@@ -205,11 +205,9 @@ class Service:
             )
         for k, text in enumerate(texts):
             if len(text) > limits.characters:
-                raise Problem(
-                    422,
-                    f"texts: number {k} has {len(text):,} characters; the most is "
-                    f"{limits.characters:,}",
-                )
+                place = f"texts: number {k}" if name == "texts" else "text:"
+                most = f"{limits.characters:,} at most"
+                raise Problem(422, f"{place} has {len(text):,} characters; {most}")
 
 
 async def _read(schema: type[Any], request: Request) -> Any:

@@ -107,12 +107,9 @@ class Upload:
 
         async def rest() -> AsyncIterator[bytes]:
             part = first
-            try:
-                while part is not None:
-                    yield part
-                    part = await self._in_thread(_following, parts)
-            finally:
-                self.close()
+            while part is not None:
+                yield part
+                part = await self._in_thread(_following, parts)
 
         return rest()
 
