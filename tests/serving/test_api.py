@@ -194,12 +194,31 @@ def test_what_http_clients_do(server: Server) -> None:
         found = server.ask("HEAD", path)
         assert found.status == 200
         assert found.data == b""
-    assert server.ask("HEAD", "/v1/predict").status == 405
+    found = server.ask("HEAD", "/v1/predict")
+    assert found.status == 405
+    assert found.headers["allow"] == "POST"
+    for head in (b"", b"Host: localhost\r\nHost: localhost\r\n"):
+        reply = server.raw(b"GET /readyz HTTP/1.1\r\nConnection: close\r\n" + head + b"\r\n")
+        assert reply.startswith(b"HTTP/1.1 400")
+    reply = server.raw(b"no HTTP\r\n\r\n")
+    assert b"application/problem+json" in reply
     assert server.ask("GET", "/v1/models/").status == 404  # and no redirection
     zipped = {**AS_JSON, "Content-Encoding": "gzip"}
     found = server.ask("POST", "/v1/predict", gzip.compress(b'{"text": "a"}'), headers=zipped)
     assert found.status == 415
     assert "Content-Encoding" in found.json["detail"]
+
+
+def test_a_loopback_server_is_asked_by_its_own_names(start: Start, served_model: Path) -> None:
+    one = start(served_model, "--allowed-host", "desk.example.org")
+    asked = {"Host": "evil.example", "Origin": "http://evil.example", **AS_JSON}
+    assert one.ask("POST", "/v1/predict", b'{"text": "a"}', headers=asked).status == 403
+    for host, status in [
+        ("evil.example:80", 403), ("localhost", 200), ("LOCALHOST:1", 200), ("[::1]:80", 200),
+        ("desk.example.org", 200),
+    ]:  # fmt: skip
+        assert one.ask("GET", "/v1/models", headers={"Host": host}).status == status
+    assert one.ask("GET", "/readyz", headers={"Host": "10.0.0.1"}).status == 200  # for balancers
 
 
 def test_every_answer_has_the_headers(server: Server) -> None:
@@ -262,8 +281,11 @@ def test_drift_is_told(start: Start, tmp_path: Path) -> None:
         values = [line.rsplit(" ", 1) for line in lines if line.startswith("tidegate_drift_psi{")]
         return {name.split('of="')[1].rstrip('"}'): float(value) for name, value in values}
 
-    assert drift() == {}  # nothing has come yet
-    one.predict(*texts)
+    one.predict(*texts[:99])
+    assert drift() == {}  # of so few it would be large whatever they are
+    one.predict(texts[99])
+    assert drift().keys() == {"score", "tokens", "unknown"}
+    one.predict(*texts[100:])
     assert drift() == {"score": 0.0, "tokens": 0.0, "unknown": 0.0}
     one.predict(*(f"qwxz{k} zzq{k}" for k in range(400)))
     now = drift()
@@ -327,6 +349,15 @@ def test_feedback_can_be_trained_on(guarded: Server) -> None:
     assert [row["text"] for row in rows] == texts
     assert [row["label"] for row in rows] == ["1", "0", "1"]
     assert len(read_dataset(path, DataConfig(text="text", label=("label",)))) == 3
+
+
+def test_feedback_of_several_labels(start: Start, tmp_path: Path) -> None:
+    path = tiny_bundle(3, "multilabel").save(tmp_path / "model")
+    one = start(path, "--feedback", tmp_path / "kept.csv")
+    for label, status in [(["a", "c"], 201), ([], 201), ("b", 201), (["z"], 422)]:
+        assert one.ask("POST", "/v1/feedback", {"text": "t", "label": label}).status == status
+    with (tmp_path / "kept.csv").open(newline="") as stream:
+        assert [row["label"] for row in csv.DictReader(stream)] == ["a|c", "", "b"]
 
 
 def test_wrong_settings_are_told(served_model: Path, tmp_path: Path) -> None:
@@ -405,6 +436,9 @@ WRONG_FILES = {
     "half Parquet": ("?format=parquet", b"PAR1" + b"x" * 100 + b"PAR1", 422, "the upload"),
     "no such format": ("?format=doc", b"a", 422, "format"),
     "no such model": ("?format=csv&model=x", b"text\na\n", 404, "model: no 'x'"),
+    "a name mistyped": ("?format=csv&on_eror=skip", b"text\na\n", 422, "'on_eror' means nothing"),
+    "a name twice": ("?format=csv&text=a&text=b", b"text\na\n", 422, "'text' stands twice"),
+    "a line end": ("?format=csv&prefix=%0a", b"text\na\n", 422, "prefix"),
     "binary": ("?format=csv", b"\x00\x01\x02" * 100, 422, "the upload"),
 }
 

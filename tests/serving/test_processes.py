@@ -252,7 +252,7 @@ def test_too_many_at_once_are_asked_to_come_again(start: Start, served_model: Pa
         text = " ".join(f"word{k}" for k in range(2_000))
         body = json.dumps({"texts": [text] * 60}).encode()
         head = (
-            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"Content-Type: application/json\r\nContent-Length: %d\r\n"
         )
 
@@ -279,7 +279,7 @@ def test_too_many_at_once_are_asked_to_come_again(start: Start, served_model: Pa
 
 def test_slow_and_endless_requests_are_ended(start: Start, served_model: Path) -> None:
     server = start(served_model, "--timeout", "1")
-    head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += b"Content-Length: 100\r\n\r\n"
     found = server.raw(head + b'{"text":')
     assert found.startswith(b"HTTP/1.1 408")
@@ -296,20 +296,20 @@ def test_large_heads_and_bodies_are_refused_in_bounded_memory(
     server = start(served_model)
     server.predict("fire")
     before = server.memory_mb()
-    many = b"GET /readyz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 2_000_000
+    many = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 2_000_000
     for data in (
-        b"GET /readyz HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 10_000_000,
+        b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 10_000_000,
         many,
         b"GET /" + b"x" * 10_000_000,
     ):
         found = server.raw(data)
         assert found == b"" or found.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
-    chunked = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    chunked = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     chunked += b"Transfer-Encoding: chunked\r\n\r\n"
     found = server.raw(chunked + (b"100000\r\n" + b"x" * 0x100000 + b"\r\n") * 100 + b"0\r\n\r\n")
     assert found == b"" or found.startswith(b"HTTP/1.1 413")
     found = server.raw(
-        b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
     )
     assert found.startswith(b"HTTP/1.1 413")
     assert server.memory_mb() - before < 60
@@ -326,7 +326,9 @@ def test_what_is_no_http_is_refused(server: Server) -> None:
         found = server.raw(data, wait=1.0)
         assert found == b"" or found.startswith(b"HTTP/1.1 400")
     with socket.create_connection(("127.0.0.1", server.port)) as stream:  # gone before the answer
-        stream.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+        stream.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{"
+        )
     assert server.predict("fire")
 
 

@@ -27,6 +27,12 @@ ServedModels = Annotated[
 ]
 
 
+AllowedHost = Annotated[
+    list[str] | None,
+    typer.Option(help="A name by which the server may be asked, as behind a proxy; repeatable."),
+]
+
+
 def serve(
     models: ServedModels,
     host: Annotated[
@@ -41,6 +47,7 @@ def serve(
     admin_token_file: Annotated[
         Path | None, typer.Option(help="A file of tokens that may reload models.")
     ] = None,
+    allowed_host: AllowedHost = None,
     feedback: Annotated[
         Path | None, typer.Option(help="A CSV file that corrections are added to.")
     ] = None,
@@ -67,9 +74,11 @@ def serve(
         upload_bytes=_least(max_upload, "max_upload", 1),
         request_seconds=_least(timeout, "timeout", 0.1),
     )  # fmt: skip
+    tokens = serving.read_tokens(token_file, serving.TOKENS_VARIABLE)
     settings = serving.Settings(
         limits=limits, feedback=feedback, drain_seconds=_least(drain, "drain", 0.0),
-        tokens=serving.read_tokens(token_file, serving.TOKENS_VARIABLE),
+        tokens=tokens,
+        hosts=serving.allowed_hosts(host, allowed_host or [], has_tokens=bool(tokens)),
         admin_tokens=serving.read_tokens(admin_token_file, serving.ADMIN_VARIABLE),
         log_requests=not quiet,
     )  # fmt: skip

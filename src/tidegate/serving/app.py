@@ -112,7 +112,9 @@ def _as_problem(fault: Exception) -> Problem:
     if isinstance(fault, Problem):
         return fault
     if isinstance(fault, HTTPException):
-        return Problem(fault.status_code, f"{fault.detail}; see /docs for what there is")
+        allow = (fault.headers or {}).get("Allow", "")
+        detail = f"{fault.detail}; see /docs for what there is"
+        return Problem(fault.status_code, detail, allow=allow)
     if isinstance(fault, (RequestValidationError, ValidationError)):
         return Problem(422, first_fault(fault))
     if isinstance(fault, MissingExtraError):

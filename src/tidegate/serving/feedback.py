@@ -8,10 +8,12 @@ from __future__ import annotations
 import csv
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tidegate.data.outputs import delimited
 from tidegate.errors import DataError
+from tidegate.serving.batching import Answer
 from tidegate.serving.models import Served
 
 try:
@@ -19,6 +21,7 @@ try:
 except ImportError:  # not on Windows, where only one process runs
     fcntl = None  # type: ignore[assignment]
 
+SEPARATOR = "|"  # between the labels of a message that has several
 COLUMNS = ("text", "label", "decided", "probability", "model", "fingerprint", "time")
 
 
@@ -47,10 +50,13 @@ class Feedback:
                 f"{path}: its columns are not {', '.join(COLUMNS)}; name another file for feedback"
             )
 
-    def keep(
-        self, model: Served, text: str, label: str, *, decided: str, probability: float
-    ) -> None:
+    def keep(self, model: Served, text: str, label: str | Sequence[str], *, answer: Answer) -> None:
         """Add a correction; it is on the disk when this returns.
+
+        Parameters
+        ----------
+        label : what is right, in multi-label models several
+        answer : what the model had said
 
         Raises
         ------
@@ -58,7 +64,13 @@ class Feedback:
             There is no room, or no permission any more.
         """
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        row = [text, label, decided, f"{probability:.6f}", model.name, model.fingerprint, stamp]
+        several = model.predictor.kind == "multilabel"
+        right = [label] if isinstance(label, str) else label
+        decided = [answer.label] if isinstance(answer.label, str) else answer.label
+        of = dict(zip(model.predictor.labels, answer.probabilities, strict=True))
+        probability = "" if several else f"{of[right[0]]:.6f}"
+        shown = [SEPARATOR.join(names) for names in (right, decided)]
+        row = [text, *shown, probability, model.name, model.fingerprint, stamp]
         data = delimited([row]).encode("utf-8", "replace")
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:

@@ -33,6 +33,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_PORT = re.compile(r":\d*\Z")
 _DRAIN_SECONDS = 2.0
 _OPEN = ("/healthz", "/readyz")
 _POLICY = (
@@ -136,6 +137,7 @@ class Gate:
 
     def _admit(self, one: _Request) -> None:
         """Raise a `Problem` if a request may not come in."""
+        self._check_host(one)
         if one.needs_token:
             self._check_token(one)
         if one.route in ("page", *_OPEN, "/metrics"):
@@ -151,6 +153,17 @@ class Gate:
             )
         if one.length is not None and one.length > one.most_bytes:
             raise Problem(413, one.too_large())
+
+    def _check_host(self, one: _Request) -> None:
+        hosts = [value for name, value in one.scope["headers"] if name == b"host"]
+        if len(hosts) != 1 and (hosts or one.scope["http_version"] == "1.1"):
+            raise Problem(400, f"found {len(hosts)} Host headers; one is needed")
+        known = self._settings.hosts
+        if not known or not hosts or one.route in _OPEN:
+            return
+        asked = _PORT.sub("", hosts[0].decode("latin-1")).lower()
+        if asked not in known:
+            raise Problem(403, f"asked as {asked[:100]!r}; start the server with --allowed-host")
 
     def _check_token(self, one: _Request) -> None:
         settings = self._settings

@@ -47,6 +47,7 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 DRIFT: dict[str, Sequence[float]] = {
     "score": SCORE_EDGES, "tokens": TOKEN_EDGES, "unknown": UNKNOWN_EDGES,
 }  # fmt: skip
+DRIFT_MESSAGES = 100  # of fewer the index is large whatever they are
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
@@ -229,7 +230,7 @@ class Meters:
             for name, family in seen.items():
                 bins = self._sum(self._drift[name])[m]
                 family.add_metric([model.name], _buckets(DRIFT[name], bins), None)
-                if model.profile is not None and bins.sum():
+                if model.profile is not None and bins.sum() >= DRIFT_MESSAGES:
                     expected = getattr(model.profile, name)
                     drift.add_metric([model.name, name], stability_index(expected, bins.tolist()))
         yield info

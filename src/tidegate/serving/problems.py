@@ -22,10 +22,14 @@ class Problem(Exception):  # noqa: N818 - the standard's word
     status : the HTTP status
     detail : what was found and what to do, one sentence
     retry_after : seconds after which it may be tried again
+    allow : the methods that the path has, for one that it has not
     """
 
-    def __init__(self, status: int, detail: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, *, retry_after: int | None = None, allow: str = ""
+    ) -> None:
         super().__init__(detail)
+        self.allow = allow
         self.status = status
         self.detail = detail
         self.retry_after = retry_after
@@ -36,6 +40,8 @@ class Problem(Exception):  # noqa: N818 - the standard's word
         found = [(b"content-type", MEDIA_TYPE.encode())]
         if self.retry_after is not None:
             found.append((b"retry-after", str(self.retry_after).encode()))
+        if self.allow:
+            found.append((b"allow", self.allow.encode()))
         if self.status == HTTPStatus.UNAUTHORIZED:
             found.append((b"www-authenticate", b"Bearer"))
         return found

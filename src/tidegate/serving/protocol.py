@@ -6,11 +6,12 @@ Headers have a size and a time to come in, and connections a number. Knows nothi
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tidegate.serving.problems import Problem
+from tidegate.serving.problems import MEDIA_TYPE, Problem
 from tidegate.serving.settings import Limits
 
 _LAST_WORDS_SECONDS = 0.5  # for a request on a connection that was accepted last to come in
@@ -88,18 +89,26 @@ class Protocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
+    def send_400_response(self, msg: str) -> None:
+        """Say that what came is no HTTP, and close."""
+        self._say(Problem(400, "what came is no HTTP/1.1 request"))
+
     def _refuse(self) -> None:
-        """Answer 431, once, and close."""
+        """Say that the headers are too large, and close."""
+        limit = self._limits.header_bytes
+        self._say(Problem(431, f"the headers are larger than {limit:,} bytes; send less"))
+
+    def _say(self, problem: Problem) -> None:
+        """Answer with a problem, once, and close: no request has begun that could."""
         if self.transport.is_closing():
             return
-        limit = self._limits.header_bytes
-        problem = Problem(431, f"the headers are larger than {limit:,} bytes; send less")
+        phrase = HTTPStatus(problem.status).phrase
         body = problem.body("none")
         head = (
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-            b"content-type: application/problem+json\r\ncontent-length: %d\r\n\r\n" % len(body)
+            f"HTTP/1.1 {problem.status} {phrase}\r\nconnection: close\r\n"
+            f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n\r\n"
         )
-        self.transport.write(head + body)
+        self.transport.write(head.encode() + body)
         self.transport.close()
 
     def _give_up(self) -> None:

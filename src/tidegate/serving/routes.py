@@ -19,6 +19,10 @@ _KINDS = {
     "css": "text/css; charset=utf-8", "svg": "image/svg+xml",
 }  # fmt: skip
 _TEXT = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+_SCORE_NAMES = {
+    "model", "format", "output", "text", "on_error", "prefix", "safe_for_spreadsheets",
+}  # fmt: skip
 _Form = Literal["csv", "tsv", "jsonl", "parquet"]
 
 
@@ -99,13 +103,25 @@ def add_files(app: FastAPI, service: Service) -> None:
             Literal["fail", "skip", "null"],
             Query(description="At a row that cannot be scored: stop, leave it out, or no answer."),
         ] = "fail",
-        prefix: Annotated[str, Query(max_length=100, description="Of the new columns.")] = "",
+        prefix: Annotated[
+            str, Query(max_length=100, pattern=_PRINTABLE, description="Of the new columns.")
+        ] = "",
         safe_for_spreadsheets: bool = False,
     ) -> Response:
+        _check_names(request)
         return await service.score(
             request, model=model, format=format, output=output, text=text, on_error=on_error,
             prefix=prefix, safe_for_spreadsheets=safe_for_spreadsheets,
         )  # fmt: skip
+
+
+def _check_names(request: Request) -> None:
+    """Raise a `Problem` if the query has a name that means nothing, or one twice."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in _SCORE_NAMES or names.count(name) > 1:
+            what = "stands twice" if name in _SCORE_NAMES else "means nothing here"
+            raise Problem(422, f"query: {name[:100]!r} {what}; see /docs for the names there are")
 
 
 def add_feedback(app: FastAPI, service: Service) -> None:
@@ -234,7 +250,7 @@ def add_page(app: FastAPI) -> None:
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the statuses of an operation's problems, as the OpenAPI document has them."""
-    always = {401, 408, 413, 429, 500, 503}
+    always = {400, 401, 403, 408, 413, 429, 500, 503}
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}

@@ -54,7 +54,10 @@ class FeedbackRequest(_Request):
     """A message, and the label that it should have had."""
 
     text: Text
-    label: Annotated[str, Field(description="The right label.", examples=["1"], max_length=1_000)]
+    label: Annotated[
+        str | list[str],
+        Field(description="The right label; multi-label: all that are right.", examples=["1"]),
+    ]
     model: Name
 
 

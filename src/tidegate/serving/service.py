@@ -145,16 +145,9 @@ class Service:
         if self.feedback is None:
             raise Problem(403, "corrections are not kept here; start the server with --feedback")
         model = self.models.get(asked.model)
-        labels = model.predictor.labels
-        if asked.label not in labels:
-            raise Problem(422, f"label: no {asked.label!r}; the model has {', '.join(labels)}")
+        _check_labels(model, asked.label)
         answer = (await self.batcher.answer(model, [asked.text]))[0]
-        decided = answer.label
-        job = partial(
-            self.feedback.keep, model, asked.text, asked.label,
-            decided=decided if isinstance(decided, str) else ";".join(decided),
-            probability=answer.probabilities[labels.index(asked.label)],
-        )  # fmt: skip
+        job = partial(self.feedback.keep, model, asked.text, asked.label, answer=answer)
         try:
             await asyncio.get_running_loop().run_in_executor(self.walks, job)
         except OSError as fault:
@@ -208,6 +201,16 @@ class Service:
                 place = f"texts: number {k}" if name == "texts" else "text:"
                 most = f"{limits.characters:,} at most"
                 raise Problem(422, f"{place} has {len(text):,} characters; {most}")
+
+
+def _check_labels(model: Served, label: str | list[str]) -> None:
+    """Raise a `Problem` if a message of a model cannot have that label, or those labels."""
+    known, several = model.predictor.labels, model.predictor.kind == "multilabel"
+    if isinstance(label, list) and not several:
+        raise Problem(422, "label: found a list; a message has one label here")
+    for one in label if isinstance(label, list) else [label]:
+        if one not in known:
+            raise Problem(422, f"label: no {one[:200]!r}; the model has {', '.join(known)}")
 
 
 async def _read(schema: type[Any], request: Request) -> Any:

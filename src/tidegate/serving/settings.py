@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class Settings:
     ----------
     tokens : one of these is needed for all but the page and the health checks; none: open to all
     admin_tokens : one of these is needed to reload a model; they do for all else, too
+    hosts : the names by which the server may be asked (the Host header without its port); none: any.
+        They keep a page whose name was made to lead to this machine from asking
     feedback : the CSV file that corrections are added to; None: they are not taken
     drain_seconds : after SIGTERM, how long requests are still taken while readiness is down
     log_requests : whether each request is logged, without its texts
@@ -66,6 +68,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     tokens: tuple[str, ...] = field(default=(), repr=False)
     admin_tokens: tuple[str, ...] = field(default=(), repr=False)
+    hosts: tuple[str, ...] = ()
     feedback: Path | None = None
     drain_seconds: float = 1.0
     log_requests: bool = True
@@ -104,6 +107,23 @@ def read_tokens(
                 f"{place}: a token has {MIN_TOKEN} plain characters or more; found {len(token)}"
             )
     return tuple(token for _, token in found)
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def allowed_hosts(host: str, named: Sequence[str], *, has_tokens: bool) -> tuple[str, ...]:
+    """Return the names by which a server that listens at `host` may be asked; none: any.
+
+    Examples
+    --------
+    >>> allowed_hosts("0.0.0.0", [], has_tokens=False)
+    ()
+    >>> allowed_hosts("0.0.0.0", ["desk.example.org"], has_tokens=True)[-1]
+    'desk.example.org'
+    """
+    is_local = host in ("127.0.0.1", "::1", "localhost")
+    return (*LOOPBACK, *named) if named or (is_local and not has_tokens) else ()
 
 
 def is_among(token: bytes, tokens: tuple[str, ...]) -> bool:
