@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,6 +171,21 @@ def browser() -> Iterator[object]:
         found = driver.chromium.launch(executable_path=str(chromium), args=flags)
         yield found
         found.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that writes down its requests, faults and dialogs; a policy broken is a fault, too."""
+    found = browser.new_page(viewport={"width": 1180, "height": 900})
+    found.heard = {"requests": [], "faults": [], "dialogs": []}
+    found.on("request", lambda request: found.heard["requests"].append(request.url))
+    found.on("pageerror", lambda fault: found.heard["faults"].append(str(fault)))
+    found.on("console", lambda message: found.heard["faults"].append(message.text))
+    found.on("dialog", lambda dialog: found.heard["dialogs"].append(dialog.message))
+    yield found
+    found.close()
+    assert found.heard["faults"] == []
+    assert found.heard["dialogs"] == []
 
 
 @pytest.fixture(scope="session")

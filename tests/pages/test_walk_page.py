@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,6 @@ from tidegate.pages import MODULES, asset, walk_page
 from tidegate.walking.walk import walk
 
 TEXT = "fire near the river, zebra please help"
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that writes down its requests, its faults and the dialogs it opens."""
-    found = browser.new_page(viewport={"width": 1180, "height": 900})
-    found.heard = {"requests": [], "faults": [], "dialogs": []}
-    found.on("request", lambda request: found.heard["requests"].append(request.url))
-    found.on("pageerror", lambda fault: found.heard["faults"].append(str(fault)))
-    found.on("console", lambda message: found.heard["faults"].append(message.text))
-    found.on("dialog", lambda dialog: found.heard["dialogs"].append(dialog.message))
-    yield found
-    found.close()
-    assert found.heard["faults"] == []
-    assert found.heard["dialogs"] == []
 
 
 def opened(page: Any, path: Path, *texts: str, **settings: Any) -> dict[str, Any]:

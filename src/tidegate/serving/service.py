@@ -104,15 +104,22 @@ class Service:
         job = partial(walk, model.predictor, asked.text, label=asked.label)
         return model, await asyncio.get_running_loop().run_in_executor(self.walks, job)
 
-    async def score(self, request: Request, **asked: Any) -> Response:
-        """Score an uploaded file."""
-        model = self.models.get(asked.pop("model"))
-        name, output = asked.pop("format"), asked.pop("output")
-        form = format_asked(name, request.headers.get("content-type", ""))
+    async def score(
+        self,
+        request: Request,
+        *,
+        model: str | None,
+        format: str | None,
+        output: str | None,
+        **choices: Any,
+    ) -> Response:
+        """Score an uploaded file; `choices` are the further fields of a `Job`."""
+        served = self.models.get(model)
+        form = format_asked(format, request.headers.get("content-type", ""))
         if self.state.uploads >= self.settings.limits.uploads:
             n = self.settings.limits.uploads
             raise Problem(429, f"{n} uploads are in work; send it again later", retry_after=10)
-        job = Job(model=model, form=form, output=output or form, **asked)
+        job = Job(model=served, form=form, output=output or form, **choices)
         upload = Upload(job, self.uploads)
         self.state.uploads += 1
         started = False
@@ -135,7 +142,7 @@ class Service:
 
         kind = SENT_AS[job.output]
         ending = f'attachment; filename="scored.{job.output}"'
-        headers = {"content-disposition": ending, "x-model-fingerprint": model.fingerprint}
+        headers = {"content-disposition": ending, "x-model-fingerprint": served.fingerprint}
         return StreamingResponse(sent(), media_type=kind, headers=headers)
 
     async def keep(self, request: Request) -> Response:

@@ -58,8 +58,8 @@ class Settings:
     ----------
     tokens : one of these is needed for all but the page and the health checks; none: open to all
     admin_tokens : one of these is needed to reload a model; they do for all else, too
-    hosts : the names by which the server may be asked (the Host header without its port); none: any.
-        They keep a page whose name was made to lead to this machine from asking
+    hosts : the names by which the server may be asked (Host headers without port); none: any. They
+        keep a page whose name was made to lead to this machine from asking
     feedback : the CSV file that corrections are added to; None: they are not taken
     drain_seconds : after SIGTERM, how long requests are still taken while readiness is down
     log_requests : whether each request is logged, without its texts
