@@ -1,8 +1,9 @@
-"""Pages that open in a browser: one self-contained file each, with no network.
+"""Pages that open in a browser: the walk and the explorer as one file each, and the server's.
 
-Takes walks, gives HTML. The pages' parts are plain JavaScript modules and one style sheet under
-`assets/`; here they are put into one file, behind a policy that lets it fetch nothing. Data goes in
-as JSON, and the scripts show every word of it as text, never as markup.
+Takes walks, or a bundle (`explorer`), gives HTML. The pages' parts are plain JavaScript modules and
+style sheets under `assets/`. Here they are put into one file, behind a policy that lets it fetch
+nothing; `serving` hands out the same parts one by one. Data goes in as JSON, and the scripts show
+every word of it as text, never as markup.
 """
 
 from __future__ import annotations
