@@ -21,7 +21,9 @@ class PredictRequest(_Request):
     """One message in `text`, or many in `texts`."""
 
     text: Text | None = None
-    texts: list[Text] | None = Field(default=None, examples=[["house on fire", "lovely day"]])
+    texts: list[Text] | None = Field(
+        default=None, description="Messages.", examples=[["house on fire", "lovely day"]]
+    )
     model: Name
 
     @model_validator(mode="after")
