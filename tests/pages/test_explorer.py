@@ -104,6 +104,9 @@ def agree(found: dict[str, Any], expected: Walk) -> None:
         assert (d["layer"], d["reverse"]) == (e.layer, e.reverse)
         for name in ("f", "i", "g", "o", "c_before", "c", "h", "kept", "written", "saturated"):
             near(d[name], getattr(e, name), name)
+    head = expected.head.to_dict()
+    near(found["head"].pop("logits"), head.pop("logits"), "head")
+    assert found["head"] == head
     if expected.ngrams is not None:
         for name in ("lstm_logits", "ngram_logits", "bias", "token_logits", "contributions"):
             near(found["ngrams"][name], getattr(expected.ngrams, name), name)

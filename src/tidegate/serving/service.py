@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from tidegate.pages import MAX_PAGE_VALUES
 from tidegate.serving import schemas
 from tidegate.serving.batching import Answer, Batcher
 from tidegate.serving.feedback import Feedback
@@ -28,7 +29,6 @@ from tidegate.serving.settings import Settings
 from tidegate.serving.upload import SENT_AS, Job, Upload, format_asked
 from tidegate.walking.walk import walk
 
-MAX_WALK_VALUES = 90_000  # of gates and states in an answer: about 600 kB
 WALK_CHARACTERS = 4_000  # of a text that is walked: its work grows with the square of the tokens
 JSON = "application/json"
 _REPORT_POLICY = (
@@ -70,7 +70,7 @@ class Service:
         """Walk one text."""
         asked = await _read(schemas.OneText, request)
         model, found = await self._walk(asked)
-        whole = found.to_dict(pre_activations=False, max_values=MAX_WALK_VALUES)
+        whole = found.to_dict(pre_activations=False, max_values=MAX_PAGE_VALUES)
         return as_json({"model": model.name, "fingerprint": model.fingerprint, "walk": whole})
 
     async def explain(self, request: Request) -> Response:

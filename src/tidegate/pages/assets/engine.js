@@ -171,6 +171,7 @@ export function engine(model) {
       tokens, read: rows, path, contributions: brought.values, baseline: brought.baseline, completeness_error: brought.error, left_out,
       ngrams: grams ? { share: model.config.ngram_share, lstm_logits: Array.from(lstm), ngram_logits: Array.from(grams), bias: Array.from(model.ngrams.bias),
         token_logits: each.map((values) => Array.from(values)), contributions: brought.ngrams } : null,
+      head: { pooling: model.config.pooling, dense: network.dense ? network.dense.b.length : 0, logits: Array.from(lstm), temperature: model.temperature },
       residual: Number(residual.toPrecision(1)), steps: STEPS, gate_names: GATE_NAMES, shown,
       directions: network.layers.flatMap((ways, layer) => ways.map((one, d) => directionOf(one, done.traces[layer][d], shown, network.units))),
       notices: notice,
