@@ -25,6 +25,7 @@ from tidegate.scoring.files import score_file
 N_ROWS = 9_000
 DISK_POINTS = 20
 SIGNAL_POINTS = (0.3, 0.6, 0.9)  # of the time that a whole run takes
+MORE_SIGNAL_POINTS = tuple((k + 1) / 21 for k in range(20))
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +234,15 @@ def obey_signals() -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(SIGNAL_POINTS, id="three"),
+        pytest.param(MORE_SIGNAL_POINTS, id="twenty", marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_leaves_parts_and_nothing_else(
-    model: Path, source: Path, tmp_path: Path, name: str
+    model: Path, source: Path, tmp_path: Path, name: str, points: tuple[float, ...]
 ) -> None:
     assert N_ROWS > HELPED_MESSAGES
     number = getattr(signal, name)
@@ -255,7 +263,7 @@ def test_a_signal_leaves_parts_and_nothing_else(
     assert "9000 rows" in whole.communicate()[1]
     usual = time.perf_counter() - start
     output = tmp_path / "out.csv"
-    for point in SIGNAL_POINTS:
+    for point in points:
         process = run(output)
         time.sleep(point * usual)
         process.send_signal(number)
