@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tidegate.serving.problems import MEDIA_TYPE, Problem
 from tidegate.serving.settings import Limits
 
-_LAST_WORDS_SECONDS = 0.5  # for a request on a connection that was accepted last to come in
+_LAST_WORDS_SECONDS = 2.0  # for a request to come in on a connection that is about to be closed
 
 
 class Protocol(HttpToolsProtocol):
@@ -83,11 +83,17 @@ class Protocol(HttpToolsProtocol):
         self._in_headers = True
 
     def shutdown(self) -> None:
-        """End the connection; if its request is still on its way, when that is answered."""
-        if getattr(self, "cycle", None) is None:  # before the first request there is none
-            self.loop.call_later(_LAST_WORDS_SECONDS, super().shutdown)
+        """End the connection with its next answer, or after a moment without a request.
+
+        A request may be on its way on a connection that looks idle: to close that one at once would
+        lose it.
+        """
+        super_shutdown = super().shutdown
+        cycle = getattr(self, "cycle", None)  # before the first request there is none
+        if cycle is None or cycle.response_complete:
+            self.loop.call_later(_LAST_WORDS_SECONDS, super_shutdown)
         else:
-            super().shutdown()
+            super_shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Say that what came is no HTTP, and close."""

@@ -34,6 +34,7 @@ from tidegate.serving.settings import Settings
 from tidegate.serving.supervisor import SIGNALS, Supervisor
 
 BACKLOG = 2_048
+_LAST_ROUNDS, _LAST_ROUND_SECONDS = 5, 0.02  # of looking who waits at the door before it is closed
 KEEP_ALIVE_SECONDS = 75
 END_SECONDS = 30  # for requests in work to end in, after SIGTERM
 
@@ -99,9 +100,11 @@ def serve(
 class _Server(uvicorn.Server):
     """uvicorn, whose signals mean what `serve` says of them."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, state: State) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, state: State, listener: socket.socket
+    ) -> None:
         super().__init__(config)
-        self._service, self._state = service, state
+        self._service, self._state, self._listener = service, state, listener
         self._tasks: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
@@ -115,7 +118,31 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept who is waiting at the door, then close it, and end when all are answered."""
+        """Accept who is waiting at the door, then close it, and end when all are answered.
+
+        Whoever the system has let in before the door is closed has sent a request, or is about to.
+        """
+        self._listener.listen(0)  # from now on it lets one in at a time
+        for server in self.servers:
+            server.close()
+        for _ in range(_LAST_ROUNDS):
+            await self._take(self._waiting_at_the_door())
+            await asyncio.sleep(_LAST_ROUND_SECONDS)
+        last = self._waiting_at_the_door()
+        self._listener.close()  # at once after the look, so that nobody comes in between
+        await self._take(last)
+        await super().shutdown(sockets)
+
+    def _waiting_at_the_door(self) -> list[socket.socket]:
+        """Return the connections that nobody has taken yet."""
+        found: list[socket.socket] = []
+        with contextlib.suppress(OSError):  # BlockingIOError: there are no more
+            while True:
+                found.append(self._listener.accept()[0])
+        return found
+
+    async def _take(self, connections: list[socket.socket]) -> None:
+        """Serve connections as if the event loop had accepted them."""
         loop = asyncio.get_running_loop()
 
         def protocol() -> asyncio.Protocol:
@@ -125,14 +152,10 @@ class _Server(uvicorn.Server):
             )  # fmt: skip
             return made
 
-        for listener in sockets or []:
-            listener.listen(0)  # who comes now is told to try again
-            with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
-                while True:
-                    connection, _ = listener.accept()
-                    connection.setblocking(False)
-                    await loop.connect_accepted_socket(protocol, connection)
-        await super().shutdown(sockets)
+        for connection in connections:
+            connection.setblocking(False)
+            with contextlib.suppress(OSError):  # gone in the meantime
+                await loop.connect_accepted_socket(protocol, connection)
 
     def _end(self) -> None:
         if self._state.draining:  # asked twice: now
@@ -181,8 +204,9 @@ class _Worker:
             service.tell_others = tell_others
         # What uvicorn would log, the gate has logged already: as JSON, and without what was sent.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
-        server = _Server(self._config(app), service, state)
-        server.run(sockets=[self.listener])
+        server = _Server(self._config(app), service, state, self.listener)
+        # The event loop has a door of its own, which it closes when it likes; the listener is ours.
+        server.run(sockets=[self.listener.dup()])
         service.batcher.close()
 
     def _config(self, app: Gate) -> uvicorn.Config:
