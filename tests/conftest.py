@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,11 @@ HOSTILE = {
     "100,000 characters": "fire " * 20_000,
     "one word": "x" * 100_000,
 }
+
+
+def some_slow(names: Iterable[str], slow: Container[str]) -> list[object]:
+    """Return cases for `parametrize`, some of them left to the slow tests."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in names]
 
 
 def tiny_bundle(seed: int = 0, kind: str = "binary", **settings: object) -> Bundle:

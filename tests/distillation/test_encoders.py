@@ -82,6 +82,7 @@ def test_an_encoder_teaches_every_kind_of_label(kind: str, encoder: Path) -> Non
     assert one.tobytes() == other.tobytes()
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns(encoder: Path) -> None:
     data = rows(1200)
     network = Encoder(str(encoder), n_outputs=1, seed=0)
@@ -176,6 +177,7 @@ def words_of(data: Path, model: Path, encoder: Path) -> list[str]:
     return ["train", str(data), "-o", str(model), f"--teacher={encoder}", *settings]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_training_gives_the_same_bundle(encoder: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.csv")
     assert main(words_of(data, tmp_path / "whole", encoder)) == 0

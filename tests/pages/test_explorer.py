@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import HOSTILE, WORDS, tiny_bundle, with_ngrams, with_vectors
+from conftest import HOSTILE, WORDS, some_slow, tiny_bundle, with_ngrams, with_vectors
 from tidegate.cli import main
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
@@ -112,7 +112,9 @@ def agree(found: dict[str, Any], expected: Walk) -> None:
             near(found["ngrams"][name], getattr(expected.ngrams, name), name)
 
 
-@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.parametrize(
+    "name", some_slow(BUNDLES, slow=("two layers forward", "unknown words dropped", "vectors"))
+)
 def test_tokens_gates_and_answers_are_pythons(page: Any, tmp_path: Path, name: str) -> None:
     bundle = opened(page, tmp_path, BUNDLES[name]())
     model = Predictor(bundle)

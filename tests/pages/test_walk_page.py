@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import HOSTILE, WORDS, tiny_bundle, with_ngrams
+from conftest import HOSTILE, WORDS, some_slow, tiny_bundle, with_ngrams
 from tidegate.cli import main
 from tidegate.engine.predictor import Predictor
 from tidegate.pages import MODULES, asset, walk_page
@@ -400,7 +400,7 @@ def test_paper_shows_all_of_it(page: Any, tmp_path: Path) -> None:
         assert box.evaluate("(node) => node.scrollWidth <= node.clientWidth + 1")
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("case", some_slow(HOSTILE, slow=("100,000 characters",)))
 def test_hostile_text_is_shown_as_text(case: str, page: Any, tmp_path: Path) -> None:
     opened(page, tmp_path / "walk.html", HOSTILE[case], max_tokens=0)
     assert page.locator("script").count() == 2

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import tidegate
-from conftest import HOSTILE, made_up, small, tiny_bundle
+from conftest import HOSTILE, made_up, small, some_slow, tiny_bundle
 from tidegate.cli import main
 from tidegate.data.dataset import read_dataset
 from tidegate.engine.batches import pack, pad
@@ -232,7 +232,7 @@ def test_what_cleaning_removed_is_told() -> None:
     assert [t.token for t in found.read_tokens if t.start >= 0] == ["fire"]
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("case", some_slow(HOSTILE, slow=("100,000 characters",)))
 @pytest.mark.parametrize("settings", [{}, {"max_tokens": 0}, SHAPES["lesson"]])
 def test_any_text_is_walked_in_bounded_size(case: str, settings: dict[str, object]) -> None:
     found = walk(tiny_bundle(**settings), HOSTILE[case])
