@@ -36,7 +36,8 @@ from tidegate.text import tweet
 
 MODULES = (
     *WALK_MODULES, "faults", "score", "correct", "live", "engine_bytes", "engine_lstm",
-    "engine_attribution", "engine_text", "engine_words", "engine", "explore",
+    "engine_attribution", "engine_reach", "engine_text", "engine_words", "engine", "dropping",
+    "hold", "reach", "tour", "quiz", "speaker", "explore",
 )  # fmt: skip
 VECTORS = "vectors.weight"
 _ROUNDED = 3  # bits of a fraction of ten that are left out of half precision

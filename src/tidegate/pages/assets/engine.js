@@ -7,6 +7,7 @@ import { contributions, probabilitiesOf } from "./engine_attribution.js";
 import { fromBase64, inflated, unpacked } from "./engine_bytes.js";
 import { forward, head, heldUnits, lstmNetwork, pool, project } from "./engine_lstm.js";
 import { CLEANED, tweetTokenizer, withGaps } from "./engine_text.js";
+import { reach } from "./engine_reach.js";
 import { ngramBranch, wordInputs } from "./engine_words.js";
 
 const MOST_VALUES = 90_000; // of gates and states in a walk
@@ -14,6 +15,7 @@ const MOST_RUNS = 256; // prefixes read, and tokens left out, of a message,
 const MOST_RUN_TOKENS = 20_000; // fewer where those would have more tokens than this, but 16
 const MOST_REMEMBERED = 20_000; // words
 const ARRAYS = ["f", "i", "g", "o", "c_before", "c", "h"];
+const MOST_LISTED = 3_000; // words asked how far they open a gate
 const STEPS = ["Decide what information to throw away from the cell state.", "Decide what new information to store in the cell state.",
   "Update to the new cell state.", "Decide what to output."];
 const GATE_NAMES = { f: "forget gate", i: "input gate", g: "candidate values", o: "output gate" };
@@ -198,8 +200,26 @@ export function engine(model) {
     return values.indexOf(Math.max(...values));
   }
 
-  // The tokens read, those left out by hand included.
-  const wordsOf = (text) => { const { tokens, rows } = read(model, words, text); return rows.map((number) => tokens[number].token); };
+  // How far the last hidden state of the first layer, reading forward, depends on the states at each
+  // token: of the LSTM, and of what is left of it with these gates held.
+  function reaches(text, { hold, without } = {}) {
+    const held = heldUnits(hold, network.units);
+    return reach(network.layers[0][0], run(read(model, words, text, without).found, held).done.traces[0][0], held);
+  }
 
-  return { model, predict, walk, selfTest, summary, likeliest, words: wordsOf, units: network.units };
+  // The frequent words that open a forget gate of the first layer most, and least, read alone: from an
+  // empty state a forget gate is σ(W_f x + b_f).
+  function openers(direction, unit, n = 6) {
+    const block = 1; // of i, f, g, o
+    const listed = model.tokens.slice(0, MOST_LISTED).filter((token) => !/^<(pad|unk)>$/.test(token));
+    const before = (token) => words.word(token).rows[direction][block * network.units + unit];
+    const order = listed.map((token) => [before(token), token]).sort((a, b) => b[0] - a[0] || (a[1] < b[1] ? -1 : 1));
+    const named = (part) => part.map(([z, token]) => ({ token, value: 1 / (1 + Math.exp(-z)) }));
+    return { open: named(order.slice(0, n)), shut: named(order.slice(-n).reverse()), n: listed.length };
+  }
+
+  // The tokens read, those left out by hand included, and where each stands, in code points.
+  const wordsOf = (text) => { const { tokens, rows } = read(model, words, text); return rows.map((number) => tokens[number]); };
+
+  return { model, predict, walk, selfTest, summary, likeliest, reaches, openers, words: wordsOf, units: network.units };
 }

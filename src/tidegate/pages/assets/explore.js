@@ -1,13 +1,20 @@
 // The explorer: a model that runs in this page. No server is asked; what is typed stays here.
 
 import { el, shown, visible } from "./dom.js";
+import { dropping } from "./dropping.js";
 import { openModel } from "./engine.js";
 import { said, sendable } from "./faults.js";
+import { holding, isRnn, RNN, told } from "./hold.js";
 import { live } from "./live.js";
+import { quiz } from "./quiz.js";
+import { reaching } from "./reach.js";
+import { speaker } from "./speaker.js";
+import { tour } from "./tour.js";
 
+const MOST_REACHED = 60; // tokens whose gradients are drawn
 const root = document.getElementById("page");
-const state = { engine: null, held: null, unit: null, without: new Set(), text: "" };
-const parts = {};
+const state = { engine: null, held: {}, unit: null, without: new Set(), text: "" };
+const parts = { openers: new Map() };
 
 // Lets the browser draw the answer before the walk is worked out. A tab in the background draws nothing.
 function drawn() {
@@ -17,79 +24,82 @@ function drawn() {
   });
 }
 
+const isHeld = () => Object.keys(state.held).length > 0;
+
 function hold() {
-  if (state.held === null) return undefined;
-  return { f: state.unit === null ? state.held : { [state.unit]: state.held } };
+  if (!isHeld()) return undefined;
+  return Object.fromEntries(Object.entries(state.held).map(([gate, value]) => [gate, state.unit === null ? value : { [state.unit]: value }]));
 }
 
-// Words are left out of the first message only; the gate is held in both.
+// Words are left out of the first message only; the gates are held in both.
 const options = (text) => ({ hold: hold(), without: text === state.text ? state.without : undefined });
 
 const provider = {
   wait: 0,
   predict: async (texts) => {
-    drawWords();
+    parts.words.draw();
     drawEffect();
     return texts.map((text) => state.engine.predict(text, options(text)));
   },
   walk: async (text, label, { signal }) => {
     await drawn();
     signal.throwIfAborted();
-    return state.engine.walk(text, { label, ...options(text) });
+    const walk = state.engine.walk(text, { label, ...options(text) });
+    if (text === state.text) drawReach(walk);
+    return walk;
   },
 };
-
-// The words read of the first message: pressed, one is left out.
-function drawWords() {
-  const focused = parts.words.contains(document.activeElement) ? document.activeElement.dataset.row : undefined;
-  const words = state.engine.words(state.text).map((token, row) => el("button", {
-    type: "button", class: "chip", "data-row": row, "aria-pressed": String(state.without.has(row)),
-    onclick: () => { if (!state.without.delete(row)) state.without.add(row); parts.live.again(); },
-  }, token));
-  parts.words.replaceChildren(...(words.length ? words : [el("span", { class: "soft" }, "There is no word to leave out.")]));
-  if (focused !== undefined) parts.words.querySelector(`[data-row="${focused}"]`)?.focus();
-}
 
 function drawEffect() {
   const { engine, text } = state;
   const number = engine.model.kind === "binary" ? 1 : engine.likeliest(text);
-  const label = engine.model.labels[number];
+  const label = visible(engine.model.labels[number]);
   const [free, now] = [undefined, hold()].map((one) => engine.summary(text, { hold: one, without: state.without }));
-  const which = state.unit === null ? "every forget gate" : `the forget gate of unit ${state.unit}`;
-  parts.value.textContent = state.held === null ? "free" : state.held.toFixed(2);
-  parts.reset.disabled = state.held === null;
-  parts.effect.textContent = state.held === null
-    ? `The gates run free. The probability of “${visible(label)}” is ${shown(free.p[number])}; after the last word a cell state is ${shown(free.size)} in size on average.`
-    : `With ${which} held at ${state.held.toFixed(2)}, the probability of “${visible(label)}” is ${shown(now.p[number])} (free: ${shown(free.p[number])}), `
-      + `and after the last word a cell state is ${shown(now.size)} in size on average (free: ${shown(free.size)}).`;
+  const which = isRnn(state.held) && state.unit === null ? "the gates taken away, as in a traditional RNN" : told(state.held, state.unit);
+  parts.hold.update(!isHeld()
+    ? `The gates run free. The probability of “${label}” is ${shown(free.p[number])}; after the last word a cell state is ${shown(free.size)} in size on average.`
+    : `With ${which}, the probability of “${label}” is ${shown(now.p[number])} (free: ${shown(free.p[number])}), `
+      + `and after the last word a cell state is ${shown(now.size)} in size on average (free: ${shown(free.size)}).`, state.unit);
+}
+
+function drawReach(walk) {
+  const few = walk.read.length <= MOST_REACHED;
+  parts.reachBox.hidden = !few;
+  if (!few) return;
+  const [free, rnn, held] = [undefined, RNN, hold()].map((one) => state.engine.reaches(state.text, { hold: one, without: state.without }));
+  const shownHeld = isHeld() && !(isRnn(state.held) && state.unit === null);
+  parts.reach.update(walk.read.map((number) => walk.tokens[number].token),
+    { ...free, rnn: rnn.h, held: shownHeld ? held.h.map((value, t) => Math.max(value, held.c[t])) : null });
 }
 
 function chooseUnits(which) {
   const walk = parts.live.walked();
   state.unit = which === "shown" && walk ? walk.unit() : null; // the mean of all units is no unit
-  if (state.unit === null) parts.which.value = "all";
-  else walk.state.unit = String(state.unit); // so that it stays the one shown
-  parts.which.options[1].textContent = state.unit === null ? "the unit shown below" : `unit ${state.unit}`;
+  if (state.unit !== null) walk.state.unit = String(state.unit); // so that it stays the one shown
   parts.live.again();
 }
 
-function holding() {
-  parts.slider = el("input", { type: "range", id: "hold", min: 0, max: 1, step: 0.01, value: 1,
-    oninput: () => { state.held = Number(parts.slider.value); parts.live.again(); } });
-  parts.value = el("output", { for: "hold" }, "free");
-  parts.which = el("select", { id: "which-units", onchange: () => chooseUnits(parts.which.value) },
-    el("option", { value: "all" }, "all units"), el("option", { value: "shown" }, "the unit shown below"));
-  parts.reset = el("button", { type: "button", disabled: true, onclick: () => { state.held = null; parts.slider.value = 1; parts.live.again(); } }, "Let it run free");
-  parts.effect = el("p", { class: "effect" });
-  return [el("h2", {}, "Hold the forget gate"),
-    el("p", { class: "soft" }, "At 0 the cell state is erased at each word; at 1 nothing is forgotten. It is held in every layer and direction."),
-    el("div", { class: "row" }, el("label", { for: "hold" }, "Forget gate"), parts.slider, parts.value,
-      el("label", { for: "which-units" }, "of"), parts.which, parts.reset), parts.effect];
+function experiments() {
+  parts.words = dropping({ words: () => state.engine.words(state.text), without: () => state.without, text: () => state.text,
+    changed: () => parts.live.again(), put: (text) => parts.live.put(text) });
+  parts.hold = holding({ held: () => state.held, choose: chooseUnits, changed: () => parts.live.again() });
+  parts.reach = reaching();
+  parts.reachBox = el("div", {}, parts.reach.node);
+  return el("section", { class: "try", "aria-label": "Experiments" }, parts.words.node, parts.hold.node, parts.reachBox);
 }
 
-function experiments() {
-  parts.words = el("div", { class: "row words", role: "group", "aria-label": "Leave words out" });
-  return el("section", { class: "try" }, el("h2", {}, "Leave words out"), parts.words, ...holding());
+// What opens and shuts the forget gate of a unit of the first layer; looked up once for each.
+function about({ layer, reverse, unit }) {
+  if (layer > 0 || unit === null) return "";
+  const name = `${reverse} ${unit}`;
+  if (!parts.openers.has(name)) parts.openers.set(name, openers(reverse, unit));
+  return parts.openers.get(name);
+}
+
+function openers(reverse, unit) {
+  const { open, shut, n } = state.engine.openers(Number(reverse), unit);
+  const list = (part) => part.map(({ token, value }) => `${visible(token)} ${shown(value, 2)}`).join(", ");
+  return `Read alone, of ${n.toLocaleString("en")} frequent words these open the forget gate of unit ${unit} most: ${list(open)}; and these least: ${list(shut)}.`;
 }
 
 function changed() {
@@ -97,6 +107,7 @@ function changed() {
   if (sendable(text) === state.text) return;
   state.text = sendable(text);
   state.without.clear();
+  parts.words.forget();
 }
 
 function selfTest() {
@@ -108,10 +119,23 @@ function selfTest() {
       + `where ${tolerance} is allowed. Do not trust this page; write it anew.`);
 }
 
+// What leads through the page: the tour, the questions, and the view for a class.
+function lessons() {
+  const walked = () => parts.live.walked();
+  const guide = tour({ walked });
+  const asked = quiz({
+    current: () => walked()?.current(),
+    erased: (walk) => state.engine.predict(state.text, { ...options(state.text), hold: { f: 0 } }).values[walk.label],
+    look: (k, step) => { walked().go(k, step); walked().toCell(); },
+  });
+  parts.nav.prepend(guide.start, asked.start, speaker({ walked }));
+  document.body.append(guide.card, asked.dialog);
+}
+
 function header() {
-  return el("header", { class: "top" }, el("span", { class: "brand" }, "Tidegate"), el("div", { class: "row" }, parts.name = el("strong", {})),
-    el("nav", { class: "row", "aria-label": "About" }, el("span", { class: "soft" }, "This page holds the model. Nothing is sent anywhere."),
-      el("button", { type: "button", id: "theme", class: "quiet" }, "Theme")));
+  parts.nav = el("nav", { class: "row", "aria-label": "About" }, el("button", { type: "button", id: "theme", class: "quiet" }, "Theme"));
+  return el("header", { class: "top" }, el("span", { class: "brand" }, "Tidegate"), el("div", { class: "row" }, parts.name = el("strong", {}),
+    el("span", { class: "soft" }, "This page holds the model. Nothing is sent anywhere.")), parts.nav);
 }
 
 async function start() {
@@ -122,9 +146,10 @@ async function start() {
   parts.name.textContent = visible(model.name);
   const shownModel = { ...model, cell: "lstm", fingerprint: "" }; // no other kind is written to a page
   const tested = selfTest();
-  parts.live = live({ model: () => ({ ...shownModel, altered: state.held !== null }), changed, provider, extra: experiments() });
+  parts.live = live({ model: () => ({ ...shownModel, altered: isHeld() }), changed, provider, extra: experiments(), about });
   root.replaceChildren(el("h1", { class: "unseen" }, "Explore the model"), tested.getAttribute("role") ? tested : "", parts.live.node,
     el("footer", {}, tested.getAttribute("role") ? "" : tested));
+  lessons();
   parts.live.put(parts.live.example);
   parts.live.focus();
   root.dataset.ready = "true";

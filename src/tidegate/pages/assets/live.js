@@ -113,7 +113,7 @@ function writing({ typed, beside }) {
 }
 
 // What is shown of the answers.
-function showing({ model, text, provider, extra }) {
+function showing({ model, text, provider, extra, about }) {
   const answers = el("div", { class: "answers" });
   const spot = el("div", { class: "walk" });
   const without = el("p", { class: "soft", hidden: true }); // why there is no walk
@@ -153,7 +153,7 @@ function showing({ model, text, provider, extra }) {
     walks: (walks) => {
       walked(true);
       if (state.walk) state.walk.show(walks);
-      else state.walk = mount(spot, { walks }, { embedded: true, keys: spot });
+      else state.walk = mount(spot, { walks }, { embedded: true, keys: spot, about });
       spot.dataset.text = walks[0].text;
     },
     unwalked: (why) => {
@@ -164,8 +164,8 @@ function showing({ model, text, provider, extra }) {
   };
 }
 
-// `extra` stands between the answer and the walk.
-export function live({ model, changed, provider, extra = null }) {
+// `extra` stands between the answer and the walk; `about` says what is known of a unit beside the walk.
+export function live({ model, changed, provider, extra = null, about = null }) {
   let timer = 0;
   const ask = () => { changed(); request(written.texts()); };
   const typed = (wait = provider.wait) => {
@@ -173,7 +173,7 @@ export function live({ model, changed, provider, extra = null }) {
     if (provider.wait === 0) ask();
     else timer = setTimeout(ask, wait);
   };
-  const show = showing({ model, text: () => written.text(), provider, extra });
+  const show = showing({ model, text: () => written.text(), provider, extra, about });
   const written = writing({ typed, beside: show.jump });
   const request = asker({ model, show, provider });
   return {

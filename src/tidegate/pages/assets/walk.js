@@ -103,6 +103,7 @@ function update(page) {
   parts.chain.update(state.k);
   if (state.order === "token") parts.strips.redraw(state.order, state.k);
   parts.strips.update(state.k, unit);
+  parts.about.textContent = page.about?.({ ...direction, unit }) ?? "";
   parts.place.textContent = `token ${rowOf(page) + 1} of ${walk.read.length}: “${word}”`;
   parts.kept.textContent = allUnits(walk, direction, rowOf(page), state.step);
   parts.steps.forEach((one, k) => one.setAttribute("aria-pressed", String(k + 1 === state.step)));
@@ -169,7 +170,7 @@ function make(page) {
   const direction = () => directionOf(page);
   const word = (k) => wordOf(page, k);
   page.parts = { said: el("p", { class: "said", "aria-live": embedded ? "off" : "polite" }), place: el("p", { class: "place" }),
-    equation: el("p", { class: "equation" }), kept: el("p", { class: "soft" }) };
+    equation: el("p", { class: "equation" }), kept: el("p", { class: "soft" }), about: el("p", { class: "soft about" }) };
   const { parts } = page;
   const choose = (u) => { state.unit = String(u); parts.unit.value = state.unit; };
   Object.assign(parts, { cell: cell({ look: (gate) => parts.inside.look(gate) }), twin: cellTwin(),
@@ -199,7 +200,7 @@ function sections(page) {
     el("div", { class: walks.length > 1 ? "cards" : "cards only" }, walks.map((one, n) => card(page, one, n))),
     section("walked", "The cell, step by step", ...controls(page), stage(page),
       el("p", { class: "soft keys" }, KEYS), legend(), parts.twin.node),
-    section("units", "Every unit over all tokens", select(page, "order", "Units in order of", ORDERS), parts.strips.node),
+    section("units", "Every unit over all tokens", select(page, "order", "Units in order of", ORDERS), parts.strips.node, page.about ? parts.about : null),
     walks.length > 1 ? comparison(walks, state.direction, links) : "",
     section("again", "The same cell, again and again", el("p", {}, "Unrolled, the network is a chain of one cell. The line "
       + "along the top is the cell state: it leaves each cell as thick as the share of it that the forget gates kept."),
@@ -237,12 +238,15 @@ function pressed(page, event) {
   act();
 }
 
-// `embedded` in a page that has its own heading and answer; `keys` is where keys are listened to.
-export function mount(root, { walks }, { embedded = false, keys = document } = {}) {
-  const page = { root, walks, embedded, parts: {}, state: { chosen: false, walk: 0, k: opening(walks[0]), step: 1,
+// `embedded` in a page that has its own heading and answer; `keys` is where keys are listened to; `about`
+// gives a sentence on a unit.
+export function mount(root, { walks }, { embedded = false, keys = document, about = null } = {}) {
+  const page = { root, walks, embedded, about, parts: {}, state: { chosen: false, walk: 0, k: opening(walks[0]), step: 1,
     direction: 0, unit: "kept", order: "activity", shared: 0, timer: 0 } };
   keys.addEventListener("keydown", (event) => pressed(page, event));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render(page));
   render(page);
-  return { go: (k, step) => go(page, k, step), state: page.state, toCell: () => toCell(page), show: (next) => show(page, next), render: () => render(page), unit: () => unitOf(page) };
+  return { go: (k, step) => go(page, k, step), state: page.state, toCell: () => toCell(page), show: (next) => show(page, next), render: () => render(page), unit: () => unitOf(page),
+    press: (event) => pressed(page, event),
+    current: () => ({ walk: walkOf(page), direction: directionOf(page), unit: unitOf(page) ?? mostChanging(page) }) };
 }
