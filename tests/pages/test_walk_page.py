@@ -473,3 +473,21 @@ def test_the_modules_names_do_not_clash_in_one_file() -> None:
         )
     ]
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_terms_of_a_gate_add_up(page: Any, tmp_path: Path) -> None:
+    walks = [walk(tiny_bundle(3), "fire near the river")]
+    forward = walks[0].directions[0]
+    path = tmp_path / "walk.html"
+    path.write_text(walk_page(walks, title="m"), encoding="utf-8")
+    page.goto(path.as_uri())
+    page.locator("select[name=unit]").select_option("1")
+    row = page.locator(".place").inner_text().split()[1]
+    t, units, unit = int(row) - 1, forward.h.shape[1], 1
+    page.locator(".inside button").first.click()
+    told = page.locator(".terms").inner_text().replace("−", "-")
+    x, h, *_, bias = map(float, re.findall(r"[+-]\d+\.\d+", told))
+    from_h = forward.recurrent[units + unit] @ forward.h[t - 1]  # the forget gates stand second
+    assert h == pytest.approx(from_h, abs=6e-3)
+    assert bias == pytest.approx(forward.bias[units + unit], abs=6e-3)
+    assert x + h + bias == pytest.approx(forward.z["f"][t, unit], abs=2e-2)

@@ -39,7 +39,10 @@ def walk_page(walks: Sequence[Walk], *, title: str) -> str:
     >>> page = walk_page([walk(predictor, "house ablaze")], title="model")  # doctest: +SKIP
     """
     share = MAX_PAGE_VALUES // max(len(walks), 1)
-    found = [walk.to_dict(pre_activations=False, max_values=share) for walk in walks]
+    found = [
+        walk.to_dict(pre_activations=False, weights=n == 0, max_values=share)
+        for n, walk in enumerate(walks)  # the weights are the same for all
+    ]
     return document(title=title, data={"walks": found}, script=_script())
 
 

@@ -21,6 +21,7 @@ MAX_VALUES = 100_000  # gate values in a walk's JSON, before tokens are left out
 MAX_TOKENS = 1_000  # tokens in a walk's JSON
 MAX_TEXT = 20_000  # characters of the text in a walk's JSON
 _SATURATED = 0.05
+_MOST_WEIGHTED_UNITS = 64  # 16,384 weights a direction: some 100 kB of a page
 _CHANGED_UNITS = 3
 _ARRAYS = ("f", "i", "g", "o", "c_before", "c", "h")
 
@@ -52,7 +53,8 @@ class DirectionWalk:
 
     Each gate and state is (T, H): forget gate f, input gate i, candidate values g, output gate o,
     the cell state before and after, the hidden state h. `z` maps f, i, g and o to what stood before
-    their sigmoid or tanh. A direction that reads backward took the last token first.
+    their sigmoid or tanh, W x_t + U h_{t−1} + b. A direction that reads backward took the last
+    token first. `recurrent` is U, (4H, H), and `bias` is b, (4H,): blocks in the order i, f, g, o.
     """
 
     layer: int
@@ -65,6 +67,8 @@ class DirectionWalk:
     c: Floats
     h: Floats
     z: Mapping[str, Floats]
+    recurrent: Floats
+    bias: Floats
 
     def at(self, rows: npt.NDArray[np.int64]) -> DirectionWalk:
         """Return the same of some tokens only."""
@@ -217,13 +221,15 @@ class Walk:
         return [self.tokens[k] for k in self.read]
 
     def to_dict(
-        self, *, pre_activations: bool = True, max_values: int = MAX_VALUES
+        self, *, pre_activations: bool = True, weights: bool = False, max_values: int = MAX_VALUES
     ) -> dict[str, Any]:
         """Return the walk as JSON-ready values; `docs/reference/walk.md` describes them.
 
         Parameters
         ----------
         pre_activations : give `z` too
+        weights : give each direction's `recurrent` and `bias` too, where they are small enough for
+            a page: those of 64 units or fewer
         max_values : of gates and states at most. A long message's are given for some tokens only,
             those that contributed most among them: `shown` lists the rows, and `notices` says so.
         """
@@ -262,7 +268,8 @@ class Walk:
             "gate_names": dict(GATE_NAMES),
             "shown": shown.tolist(),
             "directions": [
-                _direction_dict(d, shown, pre_activations=pre_activations) for d in found.directions
+                _direction_dict(d, shown, pre_activations=pre_activations, weights=weights)
+                for d in found.directions
             ],
             "notices": notices,
         }
@@ -311,12 +318,14 @@ def _token_dict(token: WalkToken) -> dict[str, Any]:
 
 
 def _direction_dict(
-    d: DirectionWalk, shown: npt.NDArray[np.int64], *, pre_activations: bool
+    d: DirectionWalk, shown: npt.NDArray[np.int64], *, pre_activations: bool, weights: bool
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"layer": d.layer, "reverse": d.reverse, "units": d.h.shape[1]}
     found |= {name: _plain(getattr(d, name)[shown], 4) for name in _ARRAYS}
     if pre_activations:
         found["z"] = {name: _plain(values[shown], 4) for name, values in d.z.items()}
+    if weights and d.recurrent.shape[1] <= _MOST_WEIGHTED_UNITS:
+        found |= {name: _plain(getattr(d, name), 4) for name in ("recurrent", "bias")}
     found |= {name: _plain(getattr(d, name), 4) for name in ("kept", "written", "saturated")}
     found["changed_units"] = d.changed_units.tolist()
     return found

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tidegate.engine.blas import one_thread
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.lstm import Floats, Trace
+from tidegate.engine.network import weight_names
 from tidegate.engine.predictor import Predictor, to_probabilities
 from tidegate.engine.reader import Reader
 from tidegate.errors import ConfigError, DataError
@@ -165,7 +166,7 @@ def _traced(
         states = network.states(packed, reader.tables(ids), traces=traces)
         logits = network.head(network.pool(states, packed))
     directions = tuple(
-        _direction(number, trace, reverse=direction.reverse)
+        _direction(predictor.bundle, number, trace, reverse=direction.reverse)
         for number, (layer, layer_traces) in enumerate(zip(network.layers, traces, strict=True))
         for direction, trace in zip(layer, layer_traces, strict=True)
     )
@@ -197,7 +198,7 @@ def _head(predictor: Predictor, lstm_logits: Floats) -> HeadWalk:
     )  # fmt: skip
 
 
-def _direction(layer: int, trace: Trace, *, reverse: bool) -> DirectionWalk:
+def _direction(bundle: Bundle, layer: int, trace: Trace, *, reverse: bool) -> DirectionWalk:
     """Return a trace of one message in the message's order."""
 
     def in_order(steps: list[Floats]) -> Floats:
@@ -207,8 +208,14 @@ def _direction(layer: int, trace: Trace, *, reverse: bool) -> DirectionWalk:
     z = in_order(trace.z)
     units = z.shape[1] // 4
     before = [np.zeros_like(trace.c[0]), *trace.c[:-1]]
+    names = weight_names(bundle.config.network, layer, reverse=reverse)
+    u, b_x, b_h = (
+        np.asarray(bundle.weights[names[part]], np.float32)
+        for part in ("weight_hh", "bias_ih", "bias_hh")
+    )
     return DirectionWalk(
         layer=layer, reverse=reverse, c_before=in_order(before),
+        recurrent=u, bias=b_x + b_h,
         z={name: z[:, k * units : (k + 1) * units] for k, name in enumerate("ifog")},
         **{name: in_order(getattr(trace, name)) for name in "figoch"},
     )  # fmt: skip

@@ -218,8 +218,14 @@ export function engine(model) {
     return { open: named(order.slice(0, n)), shut: named(order.slice(-n).reverse()), n: listed.length };
   }
 
+  // A direction's recurrent weights, row by row, and its bias.
+  function weights({ layer, reverse }) {
+    const one = network.layers[layer][Number(reverse)];
+    return { bias: one.b, recurrent: Array.from({ length: 4 * one.units }, (_, row) => one.u.subarray(row * one.units, (row + 1) * one.units)) };
+  }
+
   // The tokens read, those left out by hand included, and where each stands, in code points.
   const wordsOf = (text) => { const { tokens, rows } = read(model, words, text); return rows.map((number) => tokens[number]); };
 
-  return { model, predict, walk, selfTest, summary, likeliest, reaches, openers, words: wordsOf, units: network.units };
+  return { model, predict, walk, selfTest, summary, likeliest, reaches, openers, weights, words: wordsOf, units: network.units };
 }

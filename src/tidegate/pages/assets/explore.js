@@ -146,7 +146,7 @@ async function start() {
   parts.name.textContent = visible(model.name);
   const shownModel = { ...model, cell: "lstm", fingerprint: "" }; // no other kind is written to a page
   const tested = selfTest();
-  parts.live = live({ model: () => ({ ...shownModel, altered: isHeld() }), changed, provider, extra: experiments(), about });
+  parts.live = live({ model: () => ({ ...shownModel, altered: isHeld() }), changed, provider, extra: experiments(), about, weights: state.engine.weights });
   root.replaceChildren(el("h1", { class: "unseen" }, "Explore the model"), tested.getAttribute("role") ? tested : "", parts.live.node,
     el("footer", {}, tested.getAttribute("role") ? "" : tested));
   lessons();

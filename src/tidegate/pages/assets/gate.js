@@ -1,6 +1,6 @@
 // The inside of a gate: what stands before its curve, the point on the curve, and all units' values.
 
-import { el, formula, shown, svg } from "./dom.js";
+import { el, formula, shown, svg, visible, withSign } from "./dom.js";
 import { draw, scale } from "./strips.js";
 
 // Name, symbol, curve, letter of the weights, key on the keyboard.
@@ -9,6 +9,8 @@ export const INSIDES = {
   g: ["candidates", "C̃_t", "tanh", "C", "C"], o: ["output gate", "o_t", "σ", "o", "O"],
 };
 const OF_STEP = { 1: "f", 2: "i", 4: "o" }; // the gate that is shown with a step
+const BLOCKS = ["i", "f", "g", "o"]; // as the weights stand
+const MOST_TERMS = 3; // units named
 const REACH = 8; // of z, to either side
 const [X_LOW, X_HIGH, Y_HIGH, Y_LOW] = [34, 226, 14, 106];
 const CURVES = { σ: (z) => 1 / (1 + Math.exp(-z)), tanh: Math.tanh };
@@ -63,12 +65,32 @@ function insideSaid(name, values, unit, word) {
   return `${title} of unit ${unit} at “${word}”: z ${sign} ${shown(z, 2)}, and ${curve}(z) = ${shown(values[unit])}.`;
 }
 
-function numbers(name, values, unit) {
+// z and its three terms, and the units of h_{t−1} that bring most. `parts` is null where the weights
+// are not known, or the token before is not shown.
+export function terms(name, { z, sign }, unit, parts) {
+  if (!parts) return null;
+  const { h, recurrent, bias } = parts;
+  const row = BLOCKS.indexOf(name) * h.length + unit;
+  const each = h.map((value, k) => [k, value * recurrent[row][k]]);
+  const fromH = each.reduce((sum, [, value]) => sum + value, 0);
+  const largest = each.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]) || a[0] - b[0]).slice(0, MOST_TERMS).filter(([, value]) => value !== 0);
+  return { fromX: sign === "=" ? z - fromH - bias[row] : null, fromH, bias: bias[row], largest };
+}
+
+function termsSaid({ fromX, fromH, bias, largest }, word) {
+  const x = fromX === null ? "what the word brings" : `${withSign(fromX, 2)} from “${visible(word)}”`;
+  const units = largest.length ? `, most of it from ${largest.map(([k, value]) => `unit ${k} (${withSign(value, 2)})`).join(", ")}` : "";
+  return [`${x}; ${withSign(fromH, 2)} from `, formula("h_{t−1}"), `${units}; ${withSign(bias, 2)} from the bias.`];
+}
+
+function numbers(name, values, unit, parts, word) {
   const [, symbol, curve, letter] = INSIDES[name];
   const sum = `z = W_${letter} x_t + U_${letter} h_{t−1} + b_${letter}`;
   if (unit === null) return [el("span", {}, formula(sum)), el("span", {}, formula(`${symbol} = ${curve}(z)`))];
-  const { z, sign } = beforeCurve(values[unit], curve);
-  return [el("span", {}, formula(`${sum} ${sign} ${shown(z, 2)}`)),
+  const before = beforeCurve(values[unit], curve);
+  const found = terms(name, before, unit, parts);
+  return [el("span", {}, formula(`${sum} ${before.sign} ${shown(before.z, 2)}`)),
+    found ? el("span", { class: "terms" }, termsSaid(found, word)) : null,
     el("span", {}, formula(`${symbol} = ${curve}(z) = ${shown(values[unit])}`))];
 }
 
@@ -83,7 +105,8 @@ function vector(name, values, unit) {
     el("div", { class: "row1" }, canvas, mark));
 }
 
-export function inside({ direction, word, lit }) {
+// `parts(k)` gives h before the k-th token shown, and the weights; or null.
+export function inside({ direction, word, lit, parts }) {
   let [gate, step] = ["f", 0];
   let now = null;
   const place = el("div", { class: "opened" });
@@ -98,7 +121,7 @@ export function inside({ direction, word, lit }) {
     const values = direction()[gate][k];
     const said = insideSaid(gate, values, unit, word(k));
     place.replaceChildren(plotted(values, unit, INSIDES[gate][2], said),
-      el("div", {}, el("p", { class: "sum" }, numbers(gate, values, unit)), vector(gate, values, unit)));
+      el("div", {}, el("p", { class: "sum" }, numbers(gate, values, unit, parts(k), word(k))), vector(gate, values, unit)));
     buttons.forEach(([name, one]) => one.setAttribute("aria-pressed", String(name === gate)));
     lit(gate);
   }

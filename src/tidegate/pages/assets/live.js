@@ -113,7 +113,7 @@ function writing({ typed, beside }) {
 }
 
 // What is shown of the answers.
-function showing({ model, text, provider, extra, about }) {
+function showing({ model, text, provider, extra, about, weights }) {
   const answers = el("div", { class: "answers" });
   const spot = el("div", { class: "walk" });
   const without = el("p", { class: "soft", hidden: true }); // why there is no walk
@@ -153,7 +153,7 @@ function showing({ model, text, provider, extra, about }) {
     walks: (walks) => {
       walked(true);
       if (state.walk) state.walk.show(walks);
-      else state.walk = mount(spot, { walks }, { embedded: true, keys: spot, about });
+      else state.walk = mount(spot, { walks }, { embedded: true, keys: spot, about, weights });
       spot.dataset.text = walks[0].text;
     },
     unwalked: (why) => {
@@ -164,8 +164,9 @@ function showing({ model, text, provider, extra, about }) {
   };
 }
 
-// `extra` stands between the answer and the walk; `about` says what is known of a unit beside the walk.
-export function live({ model, changed, provider, extra = null, about = null }) {
+// `extra` stands between the answer and the walk; `about` says what is known of a unit beside
+// the walk, `weights` gives a direction's.
+export function live({ model, changed, provider, extra = null, about = null, weights = null }) {
   let timer = 0;
   const ask = () => { changed(); request(written.texts()); };
   const typed = (wait = provider.wait) => {
@@ -173,7 +174,7 @@ export function live({ model, changed, provider, extra = null, about = null }) {
     if (provider.wait === 0) ask();
     else timer = setTimeout(ask, wait);
   };
-  const show = showing({ model, text: () => written.text(), provider, extra, about });
+  const show = showing({ model, text: () => written.text(), provider, extra, about, weights });
   const written = writing({ typed, beside: show.jump });
   const request = asker({ model, show, provider });
   return {

@@ -33,6 +33,13 @@ export function opening(walk) {
   return Math.max(moved.indexOf(Math.max(...moved)), 0);
 }
 
+// The hidden state before the k-th of the tokens shown; null where that token is not shown.
+export function hiddenBefore(walk, direction, k) {
+  const row = walk.shown[k];
+  if (emptyBefore(walk, direction, row)) return Array.from({ length: direction.units }, () => 0);
+  return direction.h[walk.shown.indexOf(row + (direction.reverse ? 1 : -1))] ?? null;
+}
+
 // The numbers on the wires at row k of those shown: of one unit, or (null) the mean of all. Only the
 // products are not in the walk itself.
 export function wires(walk, direction, k, unit) {
@@ -40,13 +47,12 @@ export function wires(walk, direction, k, unit) {
   const of = (values) => (unit === null ? mean(values) : values[unit]);
   const each = (f) => of(Array.from({ length: direction.units }, (_, n) => f(n)));
   const [d, row] = [direction, walk.shown[k]];
-  const before = row + (d.reverse ? 1 : -1);
-  const place = walk.shown.indexOf(before);
   const first = emptyBefore(walk, d, row);
+  const before = hiddenBefore(walk, d, k);
   return {
     first,
     ...Object.fromEntries(["f", "i", "g", "o", "c_before", "c", "h"].map((name) => [name, of(d[name][k])])),
-    h_before: first ? 0 : place < 0 ? null : of(d.h[place]),
+    h_before: before && of(before),
     kept: each((n) => d.f[k][n] * d.c_before[k][n]),
     new: each((n) => d.i[k][n] * d.g[k][n]),
     squashed: each((n) => Math.tanh(d.c[k][n])),

@@ -2,7 +2,7 @@
 // A page is an object: where it is drawn, its walks, what is chosen (`state`), and its `parts`.
 
 import { el, formula, visible } from "./dom.js";
-import { allUnits, EQUATIONS, opening, sentence, wires } from "./telling.js";
+import { allUnits, EQUATIONS, hiddenBefore, opening, sentence, wires } from "./telling.js";
 import { answer, message, path, pathWidth, words } from "./message.js";
 import { cell, cellTwin } from "./cell.js";
 import { legend } from "./legend.js";
@@ -159,6 +159,14 @@ function stage({ parts }) {
   return el("figure", { class: "stage" }, parts.place, parts.cell.node, parts.equation, parts.said, parts.kept, parts.inside.node);
 }
 
+// What the inside of a gate is made of at the k-th token shown; null where it is not known.
+function termsOf(page, k) {
+  const direction = directionOf(page);
+  const weights = page.weights ? page.weights(direction) : page.walks[0].directions[page.state.direction];
+  const before = hiddenBefore(walkOf(page), direction, k);
+  return before && weights.recurrent ? { h: before, recurrent: weights.recurrent, bias: weights.bias } : null;
+}
+
 // Leads to the cell. A link would change the address, in which a server's page keeps its message.
 function toCell({ parts }) {
   parts.place.scrollIntoView({ block: "start" });
@@ -174,7 +182,7 @@ function make(page) {
   const { parts } = page;
   const choose = (u) => { state.unit = String(u); parts.unit.value = state.unit; };
   Object.assign(parts, { cell: cell({ look: (gate) => parts.inside.look(gate) }), twin: cellTwin(),
-    inside: inside({ direction, word, lit: (gate) => parts.cell.lit(gate) }),
+    inside: inside({ direction, word, lit: (gate) => parts.cell.lit(gate), parts: (k) => termsOf(page, k) }),
     strips: strips({ direction, word, go: (k) => go(page, k), choose }),
     chain: chain({ walk: walkOf(page), direction: direction(), go: (k) => go(page, k) }) });
 }
@@ -239,9 +247,9 @@ function pressed(page, event) {
 }
 
 // `embedded` in a page that has its own heading and answer; `keys` is where keys are listened to; `about`
-// gives a sentence on a unit.
-export function mount(root, { walks }, { embedded = false, keys = document, about = null } = {}) {
-  const page = { root, walks, embedded, about, parts: {}, state: { chosen: false, walk: 0, k: opening(walks[0]), step: 1,
+// gives a sentence on a unit, `weights` a direction's, where its walk does not hold them.
+export function mount(root, { walks }, { embedded = false, keys = document, about = null, weights = null } = {}) {
+  const page = { root, walks, embedded, about, weights, parts: {}, state: { chosen: false, walk: 0, k: opening(walks[0]), step: 1,
     direction: 0, unit: "kept", order: "activity", shared: 0, timer: 0 } };
   keys.addEventListener("keydown", (event) => pressed(page, event));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render(page));
