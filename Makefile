@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-heavy test-all lint format bench clean
+.PHONY: demo test coverage test-slow test-heavy test-all lint format bench clean
 
 # The stamp is older than what it was installed from only when that changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -16,6 +16,10 @@ demo: $(VENV)/installed
 	$(BIN)/tidegate demo -o demo/model
 
 test: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not heavy"
+
+# Apart from `test`: tracing every line makes the suite a third slower.
+coverage: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not heavy" --cov --cov-report=term
 
 test-slow: $(VENV)/installed

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from tidegate.cli.printing import (
+    AsJson,
     Columns,
     DataFile,
     Encoding,
@@ -13,11 +17,17 @@ from tidegate.cli.printing import (
     config_of,
     names_of,
     put,
+    put_json,
+    say,
     with_settings,
 )
+from tidegate.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from tidegate.config import DataConfig
+    from collections.abc import Sequence
+
+    from tidegate.config import Config, DataConfig
+    from tidegate.data.checks import Finding
     from tidegate.data.dataset import Dataset
 
 _FEW_ROWS = 50
@@ -26,29 +36,103 @@ _FEW_ROWS = 50
 @partial(with_settings, section="data")
 def check(
     data: DataFile,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another file, of the same columns, that should share no message."),
+    ] = None,
     format: FileFormat = None,
     encoding: Encoding = None,
     columns: Columns = None,
+    html: Annotated[Path | None, typer.Option(help="Write the findings as a page, too.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Show no messages.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 2 if there is a problem or a warning.")
+    ] = False,
+    as_json: AsJson = False,
     **settings: Any,
 ) -> None:
-    """Say what is wrong with a data set, before training on it; end as train would begin."""
+    """Say what is wrong with a data set before training on it: what, where, how grave, the cure."""
     from tidegate.data.dataset import read_dataset
-    from tidegate.data.splits import label_counts, normalise
 
-    config = config_of("default", settings).data
-    dataset = read_dataset(
-        data, config, format=format, encoding=encoding, columns=names_of(columns)
-    )
-    put(f"{dataset.source}: {len(dataset)} messages, {dataset.kind}", *dataset.notes)
-    for name, count in zip(dataset.labels, label_counts(dataset), strict=True):
-        put(f"label {name!r}: {count} rows")
-    seen: dict[str, set[bytes]] = {}
-    for text, target in zip(dataset.texts, dataset.targets, strict=True):
-        seen.setdefault(normalise(text), set()).add(target.tobytes())
-    torn = sum(len(labels) > 1 for labels in seen.values())
-    repeats = len(dataset) - len(seen)
-    put(f"{repeats} rows repeat an earlier message; {torn} messages carry two labels")
-    put(*_scoring(dataset, config))
+    config = config_of("default", settings)
+    reading: dict[str, Any] = {"format": format, "encoding": encoding, "columns": names_of(columns)}
+    dataset = read_dataset(data, config.data, **reading)
+    other = None
+    if against is not None:
+        if "-" in (data, against):
+            raise ConfigError("against: name two files; standard input can be read only once")
+        other = read_dataset(against, config.data, **reading, labels=dataset.labels,
+                             unknown_labels="skip")  # fmt: skip
+    found = _found(dataset, config, other, None if data == "-" else data, reading)
+    if private:
+        found = _without_messages(found)
+    facts = [*_facts(dataset), *_scoring(dataset, config.data)]
+    if html is not None:
+        _write_page(html, found, dataset, facts)
+    if as_json:
+        put_json({"source": dataset.source, "rows": len(dataset), "kind": dataset.kind,
+                  "labels": _counts(dataset), "notes": facts[1:],
+                  "findings": [finding.to_dict() for finding in found]}, indent=1)  # fmt: skip
+    else:
+        put(*facts)
+        put(*(line for finding in found for line in finding.lines()))
+        if not found:
+            put("nothing was found that is wrong with it")
+    grave = sum(finding.grade != "note" for finding in found)
+    if strict and grave:
+        raise DataError(f"{dataset.source}: {grave} findings are problems or warnings; see above")
+
+
+def _found(
+    dataset: Dataset,
+    config: Config,
+    other: Dataset | None,
+    source: str | None,
+    reading: dict[str, Any],
+) -> list[Finding]:
+    from tidegate.data.checks import check_dataset
+    from tidegate.data.checks.columns import other_columns
+    from tidegate.data.records import open_records
+    from tidegate.text.tokenizers import make_tokenizer
+
+    others = None
+    if source is not None:
+        others = other_columns(open_records(source, **reading), dataset, config.data)
+    return check_dataset(
+        dataset, tokenize=make_tokenizer(config.text), limit=config.text.max_tokens or None,
+        against=other, others=others,
+    )  # fmt: skip
+
+
+def _without_messages(found: Sequence[Finding]) -> list[Finding]:
+    from dataclasses import replace
+
+    return [
+        replace(f, examples=tuple(replace(e, text="left out") for e in f.examples)) for f in found
+    ]
+
+
+def _write_page(
+    path: Path, found: Sequence[Finding], dataset: Dataset, facts: Sequence[str]
+) -> None:
+    from tidegate.data.outputs import check_place, write_text
+    from tidegate.pages.findings import findings_page
+
+    check_place(path)
+    write_text(path, findings_page(found, source=dataset.source, facts=facts))
+    say(f"{path}: the findings as a page")
+
+
+def _counts(dataset: Dataset) -> dict[str, int]:
+    from tidegate.data.splits import label_counts
+
+    return dict(zip(dataset.labels, label_counts(dataset).tolist(), strict=True))
+
+
+def _facts(dataset: Dataset) -> list[str]:
+    """Return what the data set is: its size and kind, notes of its reading, the rows a label."""
+    labels = [f"label {name!r}: {count} rows" for name, count in _counts(dataset).items()]
+    return [f"{dataset.source}: {len(dataset)} messages, {dataset.kind}", *dataset.notes, *labels]
 
 
 def _scoring(dataset: Dataset, data: DataConfig) -> list[str]:

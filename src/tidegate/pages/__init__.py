@@ -23,7 +23,7 @@ MODULES = (
     "around", "walk",
 )  # fmt: skip
 MAX_PAGE_VALUES = 90_000  # of gates and states in a page: about 600 kB
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 def walk_page(walks: Sequence[Walk], *, title: str) -> str:
@@ -63,7 +63,7 @@ def page_file(
     style = "".join(map(asset, styles))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{style}</style>{before}</head>"
         '<body><main id="page"><noscript>This page draws itself: it needs JavaScript.</noscript>'

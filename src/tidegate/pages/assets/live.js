@@ -3,7 +3,7 @@
 // `keep` takes a right label, where that can be kept.
 
 import { feedback } from "./correct.js";
-import { el } from "./dom.js";
+import { el, visible } from "./dom.js";
 import { said, sendable } from "./faults.js";
 import { spoken, verdict } from "./score.js";
 import { mount } from "./walk.js";
@@ -127,7 +127,7 @@ function showing({ model, text, provider, extra, about, weights }) {
 
   function note(words) {
     alert.hidden = !words;
-    alert.textContent = words;
+    alert.textContent = visible(words);
   }
 
   function draw() {
@@ -148,7 +148,7 @@ function showing({ model, text, provider, extra, about, weights }) {
       draw();
       answers.dataset.text = texts[0];
       clearTimeout(state.speak);
-      state.speak = setTimeout(() => { status.textContent = predictions.map((one) => spoken(model(), one)).join(". "); }, QUIET_MS);
+      state.speak = setTimeout(() => { status.textContent = visible(predictions.map((one) => spoken(model(), one)).join(". ")); }, QUIET_MS);
     },
     walks: (walks) => {
       walked(true);
@@ -158,7 +158,7 @@ function showing({ model, text, provider, extra, about, weights }) {
     },
     unwalked: (why) => {
       walked(false);
-      without.textContent = why;
+      without.textContent = visible(why);
     },
     fault: note,
   };
