@@ -66,7 +66,12 @@ def check(
     found = _found(dataset, config, other, None if data == "-" else data, reading)
     if private:
         found = _without_messages(found)
-    facts = [*_facts(dataset), *_scoring(dataset, config.data)]
+    refused: DataError | None = None
+    facts = _facts(dataset)
+    try:
+        facts += _scoring(dataset, config.data)
+    except DataError as fault:  # train would end so; what was found is told first
+        refused = fault
     if html is not None:
         _write_page(html, found, dataset, facts)
     if as_json:
@@ -78,6 +83,8 @@ def check(
         put(*(line for finding in found for line in finding.lines()))
         if not found:
             put("nothing was found that is wrong with it")
+    if refused is not None:
+        raise refused
     grave = sum(finding.grade != "note" for finding in found)
     if strict and grave:
         raise DataError(f"{dataset.source}: {grave} findings are problems or warnings; see above")

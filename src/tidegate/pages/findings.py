@@ -14,6 +14,7 @@ _STYLE = (
     ".problem{border-color:var(--minus)}.warning{border-color:var(--plus)}"
     ".finding h2{margin:.2rem 0;font-size:1.1rem}"
     "td{text-align:left;white-space:normal;overflow-wrap:anywhere}th{text-align:left}"
+    "td:first-child{white-space:nowrap}"
 )
 _WORDS = {
     "problem": "Problem: it makes figures or models wrong",

@@ -1,6 +1,6 @@
 // A wrong label put right: what was chosen goes to whoever answers, who keeps it for the next training.
 
-import { el } from "./dom.js";
+import { el, visible } from "./dom.js";
 import { said, sendable } from "./faults.js";
 import { decision } from "./score.js";
 
@@ -15,7 +15,7 @@ export function feedback({ model, text, keep }) {
     told.textContent = "Sending…";
     try {
       await keep({ text: sendable(about), label });
-      told.textContent = `Thank you. This message is kept with the label “${label}”.`;
+      told.textContent = visible(`Thank you. This message is kept with the label “${label}”.`);
     } catch (fault) {
       told.textContent = said(fault);
     }

@@ -1,6 +1,6 @@
 // The words of a message as buttons: one that is pressed can be left out, or replaced by another.
 
-import { el } from "./dom.js";
+import { el, visible } from "./dom.js";
 
 // `words` gives the tokens read, with their places in code points; `without` the rows left out.
 export function dropping({ words, without, text, changed, put }) {
@@ -37,7 +37,7 @@ export function dropping({ words, without, text, changed, put }) {
     if (focused !== undefined) chips.querySelector(`[data-row="${focused}"]`)?.focus();
     form.hidden = chosen === null;
     if (chosen === null) return;
-    name.textContent = `“${found[chosen].token}”`;
+    name.textContent = visible(`“${found[chosen].token}”`);
     leave.textContent = without().has(chosen) ? "Put it back" : "Leave it out";
   }
 

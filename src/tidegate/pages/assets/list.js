@@ -2,7 +2,7 @@
 
 import { save } from "./api.js";
 import { csvParts } from "./csv.js";
-import { el } from "./dom.js";
+import { el, visible } from "./dom.js";
 import { said } from "./faults.js";
 import { decision } from "./score.js";
 import { lookInto, scoreFile, scoreLines } from "./score_rows.js";
@@ -99,7 +99,7 @@ function results({ model, open }) {
     node,
     show: (done) => {
       job = { ...done, by: model() };
-      told.textContent = summary(job.by, job);
+      told.textContent = visible(summary(job.by, job));
       table.show(shownColumns(job.by, job), job.rows);
       node.hidden = false;
     },
@@ -147,7 +147,7 @@ export function list({ model, open }) {
   const note = el("p", { class: "notice", role: "alert", hidden: true });
   const box = el("textarea", { id: "lines", rows: 6, dir: "auto", spellcheck: "false" });
   const found = results({ model, open });
-  const tell = (fault) => { note.hidden = false; note.textContent = said(fault); };
+  const tell = (fault) => { note.hidden = false; note.textContent = visible(said(fault)); };
   const quiet = () => { note.hidden = true; };
   const { node, run, stop } = runner({ found, tell, quiet });
   let file = null;

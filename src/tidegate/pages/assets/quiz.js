@@ -107,7 +107,7 @@ export function quiz({ current, erased: withoutMemory, look }) {
       const right = chosen === one.right;
       score += right ? 1 : 0;
       options.forEach((option, n) => { option.classList.toggle("right", n === one.right); option.classList.toggle("wrong", n === chosen && !right); option.firstChild.disabled = true; });
-      said.textContent = `${right ? "Right." : `Not quite: the answer is ${one.texts[one.right]}${/\.$/.test(one.texts[one.right]) ? "" : "."}`} ${one.because}`;
+      said.textContent = visible(`${right ? "Right." : `Not quite: the answer is ${one.texts[one.right]}${/\.$/.test(one.texts[one.right]) ? "" : "."}`} ${one.because}`);
       [check.hidden, next.hidden, see.hidden] = [true, false, false];
       next.focus();
     } }, el("fieldset", {}, el("legend", {}, one.ask), options), said, el("div", { class: "row" }, check, next, see, leave("Stop")));
