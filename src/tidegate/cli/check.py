@@ -74,20 +74,26 @@ def check(
         refused = fault
     if html is not None:
         _write_page(html, found, dataset, facts)
-    if as_json:
-        put_json({"source": dataset.source, "rows": len(dataset), "kind": dataset.kind,
-                  "labels": _counts(dataset), "notes": facts[1:],
-                  "findings": [finding.to_dict() for finding in found]}, indent=1)  # fmt: skip
-    else:
-        put(*facts)
-        put(*(line for finding in found for line in finding.lines()))
-        if not found:
-            put("nothing was found that is wrong with it")
+    _tell(found, dataset, facts, as_json=as_json)
     if refused is not None:
         raise refused
     grave = sum(finding.grade != "note" for finding in found)
     if strict and grave:
         raise DataError(f"{dataset.source}: {grave} findings are problems or warnings; see above")
+
+
+def _tell(
+    found: Sequence[Finding], dataset: Dataset, facts: Sequence[str], *, as_json: bool
+) -> None:
+    if as_json:
+        put_json({"source": dataset.source, "rows": len(dataset), "kind": dataset.kind,
+                  "labels": _counts(dataset), "notes": facts[1:],
+                  "findings": [finding.to_dict() for finding in found]}, indent=1)  # fmt: skip
+        return
+    put(*facts)
+    put(*(line for finding in found for line in finding.lines()))
+    if not found:
+        put("nothing was found that is wrong with it")
 
 
 def _found(
