@@ -56,7 +56,9 @@ class Firefox:
 
     def _hear(self, event: dict[str, Any]) -> None:
         if event.get("method") == "network.beforeRequestSent":
-            self.requests.append(event["params"]["request"]["url"])
+            address = event["params"]["request"]["url"]
+            if not address.startswith("data:"):  # holds what it stands for: nothing is asked for
+                self.requests.append(address)
         elif event.get("method") == "log.entryAdded":
             self.faults.append(event["params"]["text"])
 

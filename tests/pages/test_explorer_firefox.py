@@ -75,3 +75,11 @@ def test_typing_answers_in_firefox(browser: Firefox, tmp_path: Path) -> None:
     assert shown == pytest.approx(answer, abs=5.1e-4)
     assert set(browser.requests) <= {address}
     assert browser.faults == []
+
+
+def test_what_a_page_asks_for_is_heard(browser: Firefox, tmp_path: Path) -> None:
+    """Or the tests above would say nothing about requests."""
+    (tmp_path / "asks.html").write_text("<img src='http://127.0.0.1:47123/nothing'>")
+    browser.requests.clear()
+    browser.open((tmp_path / "asks.html").as_uri())
+    assert "http://127.0.0.1:47123/nothing" in browser.requests
