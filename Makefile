@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage test-slow test-heavy test-all lint format bench clean
+.PHONY: demo explorer test coverage test-slow test-heavy test-all lint format bench clean
 
 # The stamp is older than what it was installed from only when that changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -13,6 +13,15 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/installed
+	$(BIN)/tidegate demo -o demo/model
+
+# The demo's model in one page, to send to somebody or to put on a web server.
+explorer: explorer.html
+
+explorer.html: demo/model/manifest.json
+	$(BIN)/tidegate explore demo/model -o $@
+
+demo/model/manifest.json: $(VENV)/installed
 	$(BIN)/tidegate demo -o demo/model
 
 test: $(VENV)/installed
@@ -48,4 +57,4 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) demo explorer.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

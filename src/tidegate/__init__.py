@@ -49,10 +49,15 @@ _HOMES = {
     "walk": "tidegate.walking.walk",
 }
 
+# What a notebook shows of a walk is a page; loading the pages says so.
+_SHOWN_BY = {"Walk": "tidegate.pages", "walk": "tidegate.pages"}
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tidegate' has no attribute {name!r}")
+    if name in _SHOWN_BY:
+        import_module(_SHOWN_BY[name])
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import HOSTILE, WORDS, some_slow, tiny_bundle, with_ngrams, with_vectors
+from conftest import HOSTILE, some_slow, tiny_bundle, with_ngrams, with_vectors
+from explorers import odd_texts, opened, walked
 from tidegate.cli import main
-from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.pages.explorer import SELF_TEST, explorer_page
@@ -30,31 +29,21 @@ BUNDLES = {
     "two layers and a head": lambda: tiny_bundle(4, num_layers=2, head_size=3, pooling="max"),
     "unknown words dropped": lambda: tiny_bundle(5, unknown="drop", pooling="mean"),
     "padded": lambda: tiny_bundle(6, pooling="padded_last"),
+    "lesson": lambda: tiny_bundle(
+        7, tokenizer="lesson", unknown="drop", pooling="padded_last", num_layers=2,
+        bidirectional=False, head_size=3,
+    ),
+    "lesson, multiclass": lambda: tiny_bundle(
+        8, kind="multiclass", tokenizer="lesson", lemmas="nltk-3.9+"
+    ),
     "vectors": lambda: with_vectors(),
     "n-grams": lambda: with_ngrams(),
-}
-_ODD = (
-    "fire flood #@!?.'’:-_0123456789&;ampéÉİıſKßΣσς🔥👩\u200d👧🇫🇷漢字ไทยب\u0301ំʼaA…＇！？＠＃£%°½²Ⅷ"
-    "\u00ad\x85\xa0\x1c\ud800<>()=3Ã©â€™\x89Ûªå¨"
-)
-
-
-def odd_texts(n: int) -> list[str]:
-    """Return texts of characters that tokenisers stumble on, the same each time."""
-    draw = random.Random(7)
-    words = ["&#39;", "&eacute;", "&notit;", "&#x1F525;", "&#128;", "U.S.", "#CAfire", "5pm",
-             "sooooo", "a@b.co", "www.x.org/y", *WORDS]  # fmt: skip
-    texts = []
-    for _ in range(n):
-        parts = ["".join(draw.choice(_ODD) for _ in range(draw.randint(1, 9))) for _ in range(3)]
-        parts.append(chr(draw.randrange(0x110000)) + draw.choice("aA1 #"))
-        parts += draw.sample(words, 3)
-        draw.shuffle(parts)
-        texts.append(draw.choice(["", " ", " "]).join(parts))
-    return texts
-
-
-TEXTS = [*(t for t in HOSTILE.values() if len(t) < 1000), *SELF_TEST, *odd_texts(90)]
+}  # fmt: skip
+TEXTS = [
+    *(t for t in HOSTILE.values() if len(t) < 1000), *SELF_TEST, *odd_texts(90),
+    "The geese were RUNNING; we cannot, I'm gonna: better houses' roads",
+    "ΟΔΟΣ ΑΣ' ΣΑΣ.Α İsım flooded",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -64,24 +53,6 @@ def page(page: Any) -> Iterator[Any]:
     yield page
     assert all(url.startswith("file:") for url in page.heard["requests"])
     assert len(page.heard["requests"]) == 1
-
-
-def opened(page: Any, folder: Path, bundle: Bundle, *, exact: bool = True) -> Bundle:
-    path = folder / "explorer.html"
-    path.write_text(explorer_page(bundle, title="model", exact=exact).html, encoding="utf-8")
-    page.goto(path.as_uri())
-    page.locator("#page[data-ready]").wait_for()
-    return bundle
-
-
-def walked(page: Any, texts: list[str], options: object = None) -> list[dict[str, Any]]:
-    # JSON on both ways: it carries half a surrogate pair, which the driver's own protocol does not.
-    found = page.evaluate(
-        """([texts, options]) => JSON.stringify(
-            JSON.parse(texts).map((text) => tidegate.engine.walk(text, options ?? {})))""",
-        [json.dumps(texts), options],
-    )
-    return json.loads(found)
 
 
 def near(found: Any, expected: Any, name: str) -> None:
@@ -242,9 +213,6 @@ def test_the_same_model_gives_the_same_page() -> None:
 def test_what_the_page_cannot_run_is_told() -> None:
     with pytest.raises(ConfigError, match="explore: the model's cell is 'gru'"):
         explorer_page(tiny_bundle(cell="gru"), title="model")
-    lesson = tiny_bundle(tokenizer="lesson")
-    with pytest.raises(ConfigError, match="explore: the model's tokenizer is 'lesson'"):
-        explorer_page(lesson, title="model")
 
 
 def test_the_command_line(

@@ -32,6 +32,7 @@ from tidegate.engine.bundle import Bundle
 from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
 from tidegate.engine.reader import Reader
+from tidegate.engine.summary import summary_html
 from tidegate.engine.workers import Workers, serve
 from tidegate.errors import ConfigError
 from tidegate.evaluation.thresholds import decide
@@ -117,6 +118,10 @@ class Predictor:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"bundle": self.bundle, "threads": self.threads}
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the model: a table."""
+        return summary_html(self.bundle)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Predictor.__init__(self, state["bundle"], threads=state["threads"])

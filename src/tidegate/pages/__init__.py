@@ -15,7 +15,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from tidegate.walking.walk import Walk
+from tidegate.walking.record import Walk, show_in_notebooks
 
 # Each after its needs.
 MODULES = (
@@ -23,6 +23,7 @@ MODULES = (
     "around", "walk",
 )  # fmt: skip
 MAX_PAGE_VALUES = 90_000  # of gates and states in a page: about 600 kB
+MAX_TITLE = 80  # characters of a message in a title
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
@@ -44,6 +45,23 @@ def walk_page(walks: Sequence[Walk], *, title: str) -> str:
         for n, walk in enumerate(walks)  # the weights are the same for all
     ]
     return document(title=title, data={"walks": found}, script=_script())
+
+
+def walk_frame(walk: Walk) -> str:
+    """Return a frame with a walk's page, for a notebook.
+
+    The page stands in a frame of its own that may run its script and nothing else: it can neither
+    read the notebook nor reach a network.
+    """
+    title = f"The walk of: {walk.text[:MAX_TITLE]}".encode("utf-8", "replace").decode()
+    page = walk_page([walk], title=title)
+    return (
+        f'<iframe title="{escape(title)}" sandbox="allow-scripts" srcdoc="{escape(page)}" '
+        'style="width:100%;height:46rem;border:0;border-radius:8px"></iframe>'
+    )
+
+
+show_in_notebooks(walk_frame)
 
 
 def document(*, title: str, data: object, script: str) -> str:

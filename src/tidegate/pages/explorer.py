@@ -1,26 +1,17 @@
 """The explorer: one file that holds a model and runs it in the browser.
 
 Takes a `Bundle`, gives HTML. Packs what the JavaScript engine under `assets/` needs: the arrays,
-the vocabulary, tables of characters, and some messages with Python's own answers, which the page
-checks itself against each time it is opened. The same bundle gives the same bytes.
-
-The tables of characters travel along because a browser may know another version of Unicode than
-the Python that reads messages elsewhere.
+the vocabulary, the tokeniser's tables (`tables`), and some messages with Python's own answers,
+which the page checks itself against each time it is opened. The same bundle gives the same bytes.
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
-import html
-import html.entities
 import json
-import re
 import struct
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,15 +23,20 @@ from tidegate.errors import ConfigError
 from tidegate.evaluation.report import reliability_of
 from tidegate.pages import MODULES as WALK_MODULES
 from tidegate.pages import asset, bundled, page_file
-from tidegate.text import tweet
+from tidegate.pages.tables import TOKENIZERS, tokenizer_tables
+from tidegate.text.lesson import wordnet_licence
 
 MODULES = (
     *WALK_MODULES, "faults", "score", "correct", "live", "engine_bytes", "engine_lstm",
-    "engine_attribution", "engine_reach", "engine_text", "engine_words", "engine", "dropping",
-    "hold", "reach", "tour", "quiz", "speaker", "explore",
+    "engine_attribution", "engine_reach", "engine_characters", "engine_text", "engine_lesson",
+    "engine_words", "engine", "dropping", "hold", "reach", "tour", "quiz", "speaker", "explore",
 )  # fmt: skip
-VECTORS = "vectors.weight"
-_ROUNDED = 3  # bits of a fraction of ten that are left out of half precision
+# Bits that are kept of the ten of half precision's fraction, by array. The first is the largest by
+# far, and only words out of vocabulary are read by it.
+KEPT_BITS = {
+    "vectors.weight": 7, "words.weight": 8, "embedding.weight": 8, "lstm.weight": 10,
+    "dense.weight": 10,
+}  # fmt: skip
 _KIND = "application/octet-stream;base64"
 TOLERANCE = 1e-5  # of the self-test: the same arrays on both sides
 # fmt: off
@@ -75,10 +71,9 @@ def explorer_page(bundle: Bundle, *, title: str, exact: bool = False) -> Explore
 
     Parameters
     ----------
-    bundle : an LSTM that reads tweets
+    bundle : an LSTM
     title : what the page calls the model
-    exact : keep every array as it is; by default the pretrained vectors of word pieces, which only
-        words out of vocabulary are read by, keep 7 of the 10 bits of their fractions
+    exact : keep every array as it is; by default large ones are rounded, see `KEPT_BITS`
 
     Raises
     ------
@@ -94,7 +89,7 @@ def explorer_page(bundle: Bundle, *, title: str, exact: bool = False) -> Explore
     page = page_file(
         title=title,
         styles=("page.css", "serve.css", "explore.css"),
-        data=f'<script type="{_KIND}" id="model">{data.decode()}</script>',
+        data=f'<script type="{_KIND}" id="model">{data.decode()}</script>' + _licence(bundle),
         script=bundled(MODULES),
         before=f"<script>{asset('theme.js')}</script>",
     )
@@ -105,16 +100,23 @@ def _check(bundle: Bundle) -> None:
     cell, tokenizer = bundle.config.network.cell, bundle.config.text.tokenizer
     if cell != "lstm":
         raise ConfigError(f"explore: the model's cell is {cell!r}; the page runs LSTMs alone")
-    if tokenizer != "tweet":
+    if tokenizer not in TOKENIZERS:
         raise ConfigError(
             f"explore: the model's tokenizer is {tokenizer!r}; the page reads text the way of "
-            "'tweet' alone"
+            f"{' or '.join(map(repr, TOKENIZERS))}"
         )
+
+
+def _licence(bundle: Bundle) -> str:
+    """Return the licence that goes with WordNet's words, wherever they go."""
+    if bundle.config.text.tokenizer != "lesson":
+        return ""
+    return f'<script type="text/plain" id="licence">{wordnet_licence()}</script>'
 
 
 def pack(bundle: Bundle, *, title: str, answers: list[list[float]]) -> bytes:
     """Return what travels: gzipped, a header in JSON, and the arrays behind it."""
-    arrays = bundle.weights
+    arrays = {name: _narrow(array) for name, array in bundle.weights.items()}
     found: list[dict[str, Any]] = []
     at = 0
     for name in sorted(arrays):
@@ -155,8 +157,7 @@ def _header(bundle: Bundle, title: str) -> dict[str, Any]:
             for name in ("bidirectional", "num_layers", "hidden_size", "pooling", "ngrams",
                          "ngram_share")
         },
-        "unicode": unicodedata.unidata_version,
-        **character_tables(),
+        **tokenizer_tables(bundle.config.text),
     }  # fmt: skip
 
 
@@ -167,62 +168,33 @@ def _planes(array: npt.NDArray[Any]) -> bytes:
 
 
 def _rounded(bundle: Bundle) -> Bundle:
-    """Return the bundle with its largest table rounded, to even, so that it packs smaller."""
-    table = bundle.weights.get(VECTORS)
-    if table is None or table.dtype != np.float16:
-        return bundle
-    bits: npt.NDArray[Any] = np.ascontiguousarray(table).view(np.uint16).astype(np.uint32)
-    half = (1 << _ROUNDED - 1) - 1
-    bits = bits + half + ((bits >> _ROUNDED) & 1) >> _ROUNDED << _ROUNDED
+    """Return the bundle with its large tables rounded, so that they pack smaller."""
+    weights = {
+        name: next((_cut(a, kept) for part, kept in KEPT_BITS.items() if name.startswith(part)), a)
+        for name, a in bundle.weights.items()
+    }
+    return replace(bundle, weights=weights)
+
+
+def _cut(array: npt.NDArray[Any], kept: int) -> npt.NDArray[Any]:
+    """Return an array with so many bits of its fractions, rounded to even, in its own type."""
+    with np.errstate(over="ignore"):
+        halves = np.ascontiguousarray(array, np.float16)
+    if not np.isfinite(halves).all():
+        return array  # beyond what half precision holds
+    left_out = 10 - kept
+    bits: npt.NDArray[Any] = halves.view(np.uint16).astype(np.uint32)
+    if left_out:
+        half = (1 << left_out - 1) - 1
+        bits = bits + half + ((bits >> left_out) & 1) >> left_out << left_out
     rounded = bits.astype(np.uint16).view(np.float16)
-    return replace(bundle, weights={**bundle.weights, VECTORS: rounded})
+    return rounded.astype(array.dtype) if np.isfinite(rounded).all() else array
 
 
-# --- characters -----------------------------------------------------------------------------------
-
-
-@cache
-def character_tables() -> dict[str, Any]:
-    """Return what Python knows of characters and the tokeniser asks for, as the engine reads it."""
-    unspaced = re.compile(f"[{tweet.UNSPACED}]").match
-    tests: dict[str, Callable[[str], bool]] = {
-        "word": lambda c: c.isalnum() or c == "_",
-        "alnum": str.isalnum,
-        "digit": str.isdecimal,
-        "space": str.isspace,
-        "upper": str.isupper,
-        "mark": lambda c: unicodedata.category(c)[0] == "M",
-        "alpha": lambda c: c.isalnum() and not c.isdecimal(),
-        "body": lambda c: c.isalnum() and c != "ʼ" and not unspaced(c),
-        "letter": lambda c: c.isalnum() and not c.isdecimal() and c != "ʼ" and not unspaced(c),
-    }
-    return {
-        "classes": {name: _ranges(test) for name, test in tests.items()},
-        "entities": dict(sorted(html.entities.html5.items())),
-        "numeric": _numeric_entities(),
-        "debris": dict(sorted(tweet.DEBRIS.items())),
-        "bytes": sorted([chr(code), byte] for code, byte in tweet.BYTE_OF.items()),
-    }
-
-
-def _ranges(test: Callable[[str], bool]) -> list[int]:
-    """Return [first, last, first, last, …] of the characters that pass."""
-    found: list[int] = []
-    for code in (*range(0xD800), *range(0xE000, 0x110000)):
-        if test(chr(code)):
-            if found and found[-1] == code - 1:
-                found[-1] = code
-            else:
-                found += [code, code]
-    return found
-
-
-def _numeric_entities() -> dict[str, Any]:
-    """Return the numeric entities that stand for another character, or for none; see HTML 5."""
-    codes = (*range(0x20), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF, *range(0xFDD0, 0xFDF0), 0xB)
-    codes += tuple(plane << 16 | low for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))
-    found = {code: html.unescape(f"&#{code};") for code in codes}
-    return {
-        "replaced": {str(code): c for code, c in sorted(found.items()) if c and c != chr(code)},
-        "dropped": sorted(code for code, c in found.items() if not c),
-    }
+def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array in half precision if nothing is lost by it."""
+    if array.dtype != np.float32:
+        return array
+    with np.errstate(over="ignore"):
+        halves = array.astype(np.float16)
+    return halves if np.array_equal(halves.astype(np.float32), array) else array

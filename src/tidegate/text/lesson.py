@@ -49,6 +49,8 @@ __all__ = [
     "lemmatize",
     "stop_words",
     "tokenize",
+    "wordnet",
+    "wordnet_licence",
 ]
 
 
@@ -89,7 +91,7 @@ _SUFFIXES = {pos: tuple(suffix for suffix, _ in rules) for pos, rules in SUFFIX_
 # The rules after which another may apply, longest suffix first, and how many characters they take
 # away: whatever else a rule puts at the end, no suffix ends so. At most one of them goes on: of
 # "…es" as a verb, "s" leaves an "e" at the end, and "es" leaves what may end in a suffix again.
-_GOING_ON: Mapping[str, tuple[tuple[str, int], ...]] = MappingProxyType(
+GOING_ON: Mapping[str, tuple[tuple[str, int], ...]] = MappingProxyType(
     {
         "v": (("es", 2), ("s", 1), ("ed", 2), ("ing", 3)),
         "n": (("ses", 2), ("s", 1)),
@@ -310,7 +312,7 @@ class _Tables:
         """
         end = len(form)
         while end > self.longest + _LONGEST_STEP:
-            for suffix, taken in _GOING_ON[pos]:
+            for suffix, taken in GOING_ON[pos]:
                 if form.endswith(suffix, 0, end):
                     end -= taken
                     break
@@ -349,11 +351,32 @@ def _check_mode(mode: str) -> None:
         raise ConfigError(f"lemmas: there is no mode {mode!r}; use {known}")
 
 
+def wordnet() -> str:
+    r"""Return WordNet's single words as they lie in the package, a line for each kind of entry.
+
+    A line has tabs between "index", parts of speech, and their lemmas; or between "exceptions", a
+    part of speech, and irregular forms with their lemmas behind blanks.
+
+    >>> wordnet().splitlines()[0].split("\t")[:2]
+    ['index', 'a']
+    """
+    return gzip.decompress(_read_data("wordnet.txt.gz")).decode("ascii")
+
+
+def wordnet_licence() -> str:
+    """Return the licence of WordNet's words, which goes wherever they are copied to.
+
+    >>> "Princeton University" in wordnet_licence()
+    True
+    """
+    return _read_data("WORDNET-LICENSE.txt").decode("utf-8")
+
+
 @cache
 def _tables() -> _Tables:
     index: dict[str, str] = {}
     exceptions: dict[str, dict[str, tuple[str, ...]]] = {}
-    for line in gzip.decompress(_read_data("wordnet.txt.gz")).decode("ascii").splitlines():
+    for line in wordnet().splitlines():
         kind, parts, *entries = line.split("\t")
         if kind == "index":
             index.update(dict.fromkeys(entries, parts))

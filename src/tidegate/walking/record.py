@@ -7,7 +7,7 @@ T tokens read, H units, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,10 @@ _CHANGED_UNITS = 3
 _ARRAYS = ("f", "i", "g", "o", "c_before", "c", "h")
 
 Doubles = npt.NDArray[np.float64]
+
+
+# What a notebook shows of a walk, once somebody above has said it: see `show_in_notebooks`.
+_page: Callable[[Walk], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +278,10 @@ class Walk:
             "notices": notices,
         }
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: the walk's page, if `tidegate.pages` was loaded."""
+        return None if _page is None else _page(self)
+
     def _rows(self, most: int) -> npt.NDArray[np.int64]:
         """Return so many rows at most: those that contributed most, the first and the last."""
         n_tokens = len(self.read)
@@ -305,6 +313,12 @@ class Walk:
             "that contributed most and the first of those not read"
         )
         return smaller, [notice]
+
+
+def show_in_notebooks(page: Callable[[Walk], str]) -> None:
+    """Say what HTML a notebook shows of a walk. Pages are made in a room above this one."""
+    global _page
+    _page = page
 
 
 def _token_dict(token: WalkToken) -> dict[str, Any]:

@@ -74,14 +74,18 @@ function integrated({ slopes, p }, [start, end], n) {
   return { start, end, values, before, after, error: sum - (after - before) };
 }
 
-// Everything a walk says of contributions: of each token, of it through the branch, and the error.
-export function contributions(about) {
+// Everything a walk says of contributions: of each token, of it through the branch, and the error. It
+// stops after each stretch of the line, so that what is typed meanwhile can be answered.
+export function* contributions(about) {
   const n = about.words.length;
   const points = line(about);
   const most = Math.min(MOST_POINTS, Math.max(MOST_TOKENS / n, 16));
   let [panels, ends] = [[], [[0, 0.5], [0.5, 1]]];
   for (;;) {
-    panels.push(...ends.map((one) => integrated(points, one, n)));
+    for (const one of ends) {
+      panels.push(integrated(points, one, n));
+      yield;
+    }
     panels.sort((a, b) => Math.abs(a.error) - Math.abs(b.error));
     let [fine, sum] = [0, 0];
     while (fine < panels.length && sum + Math.abs(panels[fine].error) <= TOLERANCE / 2) sum += Math.abs(panels[fine++].error);

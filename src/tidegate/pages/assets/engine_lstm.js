@@ -48,12 +48,12 @@ function timesTransposed(matrix, width, vector) {
 function direction(arrays, layer, reverse) {
   const [w, u, bx, bh] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map((part) => arrays[`lstm.${part}_l${layer}${reverse ? "_reverse" : ""}`]);
   const [x, h] = [bx.all(), bh.all()];
-  return { layer, reverse, w: Float64Array.from(w.all()), u: Float64Array.from(u.all()), inputs: w.width, units: u.width, b: Float64Array.from(x, (value, k) => value + h[k]) };
+  return { layer, reverse, w: w.all(), u: u.all(), inputs: w.width, units: u.width, b: Float64Array.from(x, (value, k) => value + h[k]) };
 }
 
 function linear(arrays, name) {
   const [weight, bias] = [arrays[`${name}.weight`], arrays[`${name}.bias`]];
-  return weight && { w: Float64Array.from(weight.all()), width: weight.width, b: Float64Array.from(bias.all()) };
+  return weight && { w: weight.all(), width: weight.width, b: Float64Array.from(bias.all()) };
 }
 
 function joined(a, b) {
@@ -87,15 +87,34 @@ export function project(one, x) {
   return times(one.w, one.inputs, x, one.b.slice());
 }
 
-// One direction over a message's rows W x + b, in the message's order.
-function run(one, rows, held) {
+const TRACED = ["x", "z", "i", "f", "g", "o", "c_before", "c", "h"];
+
+// How many steps of another message, read from the same end, had the same inputs.
+function sharedSteps(inputs, other, reverse) {
+  if (!other) return 0;
+  const [n, m] = [inputs.length, other.length];
+  let steps = 0;
+  while (steps < n && steps < m && (reverse ? inputs[n - 1 - steps] === other[m - 1 - steps] : inputs[steps] === other[steps])) steps += 1;
+  return steps;
+}
+
+// One direction over a message's inputs, in the message's order. `rowOf` gives an input's W x + b. Steps
+// that `late`, the trace of another message, took in the same way are taken over from it.
+function run(one, inputs, { rowOf, held, late }) {
   const { units, u, reverse } = one;
-  const n = rows.length;
-  const trace = Object.fromEntries(["z", "i", "f", "g", "o", "c_before", "c", "h"].map((name) => [name, new Array(n)]));
+  const n = inputs.length;
+  const trace = Object.fromEntries(TRACED.map((name) => [name, new Array(n)]));
   let [h, c] = [new Float64Array(units), new Float64Array(units)];
+  const shared = sharedSteps(inputs, late?.x, reverse);
   for (let step = 0; step < n; step += 1) {
     const t = reverse ? n - 1 - step : step;
-    const z = times(u, units, h, rows[t].slice());
+    if (step < shared) {
+      const before = reverse ? late.x.length - 1 - step : step;
+      for (const name of TRACED) trace[name][t] = late[name][before];
+      [h, c] = [trace.h[t], trace.c[t]];
+      continue;
+    }
+    const z = times(u, units, h, rowOf(inputs[t]));
     const gates = BLOCKS.map(() => new Float64Array(units));
     const [i, f, g, o] = gates;
     const [next, shown] = [new Float64Array(units), new Float64Array(units)];
@@ -110,22 +129,23 @@ function run(one, rows, held) {
       next[k] = f[k] * c[k] + i[k] * g[k];
       shown[k] = o[k] * Math.tanh(next[k]);
     }
-    Object.entries({ z, i, f, g, o, c_before: c, c: next, h: shown }).forEach(([name, value]) => { trace[name][t] = value; });
+    Object.entries({ x: inputs[t], z, i, f, g, o, c_before: c, c: next, h: shown }).forEach(([name, value]) => { trace[name][t] = value; });
     [h, c] = [shown, next];
   }
   return trace;
 }
 
 // All layers over a message; `rows[d][t]` are the first layer's W x + b. Gives traces[layer][d] and
-// the top layer's states, one vector a token.
-export function forward(network, rows, held) {
+// the top layer's states, one vector a token. `late` are the traces of a message that is much the same.
+export function forward(network, rows, held, late) {
   const traces = [];
   let below = null;
-  for (const layer of network.layers) {
-    const found = layer.map((one, d) => run(one, below ? below.map((x) => project(one, x)) : rows[d], held));
+  network.layers.forEach((layer, number) => {
+    const found = layer.map((one, d) => run(one, below ?? rows[d], {
+      rowOf: below ? (x) => project(one, x) : (row) => row.slice(), held, late: late?.[number][d] }));
     traces.push(found);
-    below = found[0].h.map((h, t) => (found.length > 1 ? joined(h, found[1].h[t]) : h));
-  }
+    below = found.length > 1 ? found[0].h.map((h, t) => joined(h, found[1].h[t])) : found[0].h;
+  });
   return { traces, states: below };
 }
 

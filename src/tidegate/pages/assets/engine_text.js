@@ -1,8 +1,9 @@
 // Short messages to words: the default tokeniser, as text/tweet.py has it. Which characters are
-// letters, digits, marks or white space is not asked of the browser: the tables come from the Python
-// that packed the model, since the two may know different versions of Unicode.
+// letters, digits, marks or white space is not asked of the browser: see engine_characters.js.
 //
 // Places inside this module count UTF-16 units; `spans` turns them into code points.
+
+import { composing, inCodePoints, inside, isAscii, lowering } from "./engine_characters.js";
 
 export const CLEANED = "removed by cleaning";
 const MOST = 64; // characters of a token
@@ -24,14 +25,6 @@ const KINDS = ["alone", "url", "user", "num", "tag", "short", "word", "stop", "d
 function anyCase(source) {
   const more = { i: "\u0130\u0131", s: "\u017f", k: "\u212a" };
   return source.replace(/[a-z]/g, (c) => `[${c}${c.toUpperCase()}${more[c] ?? ""}]`);
-}
-
-// Ranges [first, last, first, last, …] as the inside of a character class.
-function inside(ranges) {
-  const one = (code) => `\\u{${code.toString(16)}}`;
-  let text = "";
-  for (let k = 0; k < ranges.length; k += 2) text += ranges[k] === ranges[k + 1] ? one(ranges[k]) : `${one(ranges[k])}-${one(ranges[k + 1])}`;
-  return text;
 }
 
 // One expression, its kinds tried in this order. See _PATTERN in text/tweet.py.
@@ -107,10 +100,11 @@ export function cut(text, most = MOST) {
   return text.length <= most ? text : Array.from(text).slice(0, most).join("");
 }
 
-const isAscii = (text) => !/[^\x00-\x7f]/.test(text);
-const composed = (token) => cut(cut(token).normalize("NFC"));
-
-export function tweetTokenizer({ classes, entities, numeric, debris, bytes }) {
+export function tweetTokenizer(model) {
+  const { classes, entities, numeric, debris, bytes } = model;
+  const { lowerAll } = lowering(model);
+  const compose = composing(model);
+  const composed = (token) => cut(compose(cut(token)));
   const byteOf = new Map(bytes);
   const [PIECE, ENTITY, MOJIBAKE] = [pattern(classes), entityPattern(), mojibakePattern(debris, byteOf)];
   const one = (name, many = "") => new RegExp(`^[${inside(classes[name])}]${many}$`, "u");
@@ -152,7 +146,7 @@ export function tweetTokenizer({ classes, entities, numeric, debris, bytes }) {
   }
 
   function word(surface) {
-    let token = surface.toLowerCase().replace(ELONGATED, "$1$1");
+    let token = lowerAll(surface).replace(ELONGATED, "$1$1");
     if (!isAscii(token)) token = composed(token);
     if (!ALNUM.test(token)) token = token.replace(STRAIGHT, "'");
     return cut(token);
@@ -255,16 +249,4 @@ export function withGaps(text, spans, space) {
   }
   gap(place, characters.length);
   return tokens;
-}
-
-function inCodePoints(text, spans) {
-  if (isAscii(text)) return spans;
-  const numbers = new Uint32Array(text.length + 1);
-  let [n, unit] = [0, 0];
-  for (const c of text) {
-    for (let k = 0; k < c.length; k += 1) numbers[unit + k] = n;
-    [n, unit] = [n + 1, unit + c.length];
-  }
-  numbers[text.length] = n;
-  return spans.map((span) => ({ ...span, start: numbers[span.start], end: numbers[span.end] }));
 }

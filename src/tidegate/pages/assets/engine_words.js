@@ -118,7 +118,7 @@ export function ngramBranch(model) {
   const pairs = own("pairs");
   const keys = Float64Array.from({ length: pairs.length }, (_, k) => pairs.values[2 * k] * (n + 2) + pairs.values[2 * k + 1]);
   const pairRow = scaled(own("pair_rows"), own("pair_scales"));
-  const [bias, floor] = [Float64Array.from(own("bias").values), own("floor").at(0)];
+  const [bias, floor] = [Float64Array.from(own("bias").all()), own("floor").at(0)];
 
   // The known pairs of neighbours: [place, row], where place j joins tokens j − 1 and j.
   function known(ids) {

@@ -44,7 +44,7 @@ const provider = {
   walk: async (text, label, { signal }) => {
     await drawn();
     signal.throwIfAborted();
-    const walk = state.engine.walk(text, { label, ...options(text) });
+    const walk = await state.engine.walkInTurns(text, { label, ...options(text) }, signal);
     if (text === state.text) drawReach(walk);
     return walk;
   },

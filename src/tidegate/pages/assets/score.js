@@ -86,7 +86,7 @@ export function verdict(model, prediction, { number = null, all = false, more = 
     rest > 0 || (all && order.length > MOST_BARS)
       ? el("button", { type: "button", class: "quiet", onclick: more }, all ? "Show fewer labels" : `Show ${rest} more labels`) : null,
     el("p", { class: "soft" }, rule(model)),
-    el("h3", {}, "What this score means"), el("p", { class: "meaning" }, meaning(model, probabilities)),
+    el("h2", {}, "What this score means"), el("p", { class: "meaning" }, meaning(model, probabilities)),
     unknownWords(prediction.unknown));
 }
 
