@@ -63,13 +63,15 @@ def test_by_keyboard_alone(page: Any, tmp_path: Path) -> None:
     tab_to(page, ".words .chip")
     page.keyboard.press("Space")
     assert page.locator(".words .chip").first.get_attribute("aria-pressed") == "true"
+    assert page.evaluate("document.activeElement.textContent") == "Leave it out"
+    page.keyboard.press("Space")
     without = Predictor(bundle).predict_proba(["near the river"])[0, 1]
     shown = float(page.locator(".verdict .value").first.inner_text())
     assert shown == pytest.approx(without, abs=5.1e-4)
-    tab_to(page, "#hold")
+    tab_to(page, "#hold-f")
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    assert page.locator("output[for=hold]").inner_text() == "0.97"
+    assert page.locator("output[for=hold-f]").inner_text() == "0.97"
     tab_to(page, "#which-units")
 
 
@@ -79,7 +81,7 @@ def test_a_screen_reader_finds_names_and_hears_answers(page: Any, tmp_path: Path
     tree = page.locator("body").aria_snapshot()
     parts = (
         "banner", "main", 'heading "Explore the model"', 'textbox "Message"',
-        'slider "Forget gate"', 'group "Leave words out"', "status",
+        'slider "Forget gate"', 'group "Words of the message"', "status",
     )  # fmt: skip
     for part in parts:
         assert re.search(rf"- {re.escape(part)}", tree), f"{part} is not in:\n{tree}"
