@@ -27,6 +27,7 @@ from tidegate.cli import (
     inspect,
     memory,
     predict,
+    review,
     serve,
     train,
     walk,
@@ -54,6 +55,7 @@ app.command("explore")(explore.explore)
 app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("check")(check.check)
+app.command("review")(review.review)
 app.command("serve")(serve.serve)
 
 # Newer typer ships its own copy of click: its exceptions are reached by name.
