@@ -29,6 +29,7 @@ from tidegate.cli import (
     predict,
     review,
     serve,
+    suggest,
     train,
     walk,
 )
@@ -56,6 +57,7 @@ app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("check")(check.check)
 app.command("review")(review.review)
+app.command("suggest")(suggest.suggest)
 app.command("serve")(serve.serve)
 
 # Newer typer ships its own copy of click: its exceptions are reached by name.
