@@ -24,6 +24,7 @@ from tidegate.cli import (
     evaluate,
     explore,
     export,
+    fetch,
     inspect,
     memory,
     predict,
@@ -54,6 +55,7 @@ app.command("walk")(walk.walk)
 app.command("memory")(memory.memory)
 app.command("explore")(explore.explore)
 app.command("export")(export.export)
+app.command("fetch")(fetch.fetch)
 app.command("inspect")(inspect.inspect)
 app.command("check")(check.check)
 app.command("review")(review.review)
