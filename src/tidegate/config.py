@@ -56,6 +56,7 @@ class DataConfig(_Section):
     text: str = setting("text", "column that holds the message")
     label: tuple[str, ...] = setting(("target",), "label column; several columns: multi-label")
     label_separator: str = setting("", "what stands between the labels of one cell, such as |")
+    name: tuple[str, ...] = setting((), "a label's name, where the file has another: 1=disaster")
     extra: tuple[str, ...] = setting((), "further text columns, joined in before the message")
     split: Literal["grouped", "random"] = setting("grouped", "how test rows are chosen")
     test_share: float = setting(0.2, "share of the rows held back for the test", above=0, below=1)

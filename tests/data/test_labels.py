@@ -166,3 +166,47 @@ def test_variants_share_what_they_are_compared_by(one: str, other: str) -> None:
 )
 def test_other_labels_do_not(one: str, other: str) -> None:
     assert plain_label(one) != plain_label(other)
+
+
+def test_labels_by_new_names_keep_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,target\na fire,1\na flood,1\nsun,0\nmoon,0\n")
+    data = DataConfig(name=("1=disaster", "0=no disaster"))
+    dataset = read_dataset(path, data)
+    assert dataset.labels == ("no disaster", "disaster")  # by 0 and 1, not by the alphabet
+    assert dataset.targets.tolist() == [1, 1, 0, 0]
+    again = read_dataset(path, data, labels=dataset.labels)
+    assert again.targets.tolist() == [1, 1, 0, 0]
+    path.write_text("text,target\na fire,disaster\nsun,0\n")
+    mixed = read_dataset(path, data, labels=dataset.labels)
+    assert mixed.targets.tolist() == [1, 0]
+
+
+def test_columns_and_sets_by_new_names(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,f,w\na fire,1,0\na flood,0,1\n")
+    columns = DataConfig(label=("f", "w"), name=("f=fire",))
+    assert read_dataset(path, columns).labels == ("fire", "w")
+    again = read_dataset(path, columns, labels=("w", "fire"))
+    assert again.targets.tolist() == [[0, 1], [1, 0]]
+    path.write_text("text,target\na fire,f|w\na flood,w\nsun,f\n")
+    sets = DataConfig(label_separator="|", name=("f=fire",))
+    dataset = read_dataset(path, sets)
+    assert dataset.labels == ("fire", "w")
+    assert read_dataset(path, sets, labels=dataset.labels).targets.tolist() == [
+        [1, 1],
+        [0, 1],
+        [1, 0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(("disaster",), "write it as label=name"), (("1=a", "1=b"), "named twice"),
+     (("2=a",), "has no label '2'; it has '0', '1'"), (("1=0",), "would be called '0'")],
+)  # fmt: skip
+def test_names_that_cannot_be(tmp_path: Path, names: tuple[str, ...], told: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,target\na fire,1\nsun,0\n")
+    with pytest.raises(ConfigError, match=told):
+        read_dataset(path, DataConfig(name=names))

@@ -6,7 +6,7 @@ Takes a file of records, or two lists; gives a `Dataset`. Knows nothing of token
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,8 @@ from tidegate.data.labels import (
     learned_labels,
     learned_sets,
     matched_labels,
+    new_names,
+    renamed,
 )
 from tidegate.data.records import Format, open_records
 from tidegate.data.rows import MOST_FAULTS, Rows, message_of
@@ -122,7 +124,9 @@ def read_dataset(
     dataset = Dataset(
         texts=tuple(read.texts), targets=found.targets, labels=found.names, kind=found.kind,
         rows=tuple(read.rows), source=file.name,
-        notes=(*file.notes, *read.notes(), *read.swallowed(found.names), *found.notes),
+        notes=(*file.notes, *read.notes(), *read.swallowed((*found.names, *new_names(data.name))),
+            *found.notes,
+        ),
     )  # fmt: skip
     if not found.unknown:
         return dataset
@@ -143,18 +147,29 @@ def _check_columns(data: DataConfig) -> None:
 
 
 def _labels(read: Rows, labels: Sequence[str] | None) -> Labels:
-    """Return the rows' labels: those of a model, or those that are found."""
+    """Return the rows' labels: those of a model, or those that are found, by their new names."""
     data, source, column = read.data, read.file.name, read.data.label[0]
+    new = new_names(data.name)
     if len(data.label) > 1:
         targets = indicators(read.labels, data.label, place=read.place)
-        order = list(range(len(data.label))) if labels is None else in_order_of(labels, data.label)
-        names = tuple(data.label if labels is None else labels)
-        return Labels(targets=targets[:, order], names=names, kind="multilabel")
+        columns = tuple(new.get(name, name) for name in data.label)
+        order = list(range(len(columns))) if labels is None else in_order_of(labels, columns)
+        names = tuple(columns if labels is None else labels)
+        found = Labels(targets=targets[:, order], names=names, kind="multilabel")
+        return found if labels is not None else renamed(found, new, data.label, source=source)
     if labels is not None:
-        return matched_labels(read.labels, labels, source=source)
+        return matched_labels([_by_new_name(v, new) for v in read.labels], labels, source=source)
     if data.label_separator:
-        return learned_sets(read.labels, column=column, source=source)
-    return learned_labels(read.labels, column=column, source=source, place=read.place)
+        found = learned_sets(read.labels, column=column, source=source)
+    else:
+        found = learned_labels(read.labels, column=column, source=source, place=read.place)
+    return renamed(found, new, found.names, source=source)
+
+
+def _by_new_name(value: Any, new: Mapping[str, str]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(new.get(part, part) for part in value)
+    return new.get(value, value)
 
 
 def _known(dataset: Dataset, read: Rows, found: Labels, *, skip: bool) -> Dataset:
