@@ -22,9 +22,8 @@ from tidegate.data.labels import (
     learned_labels,
     learned_sets,
     matched_labels,
-    new_names,
-    renamed,
 )
+from tidegate.data.naming import new_names, renamed
 from tidegate.data.records import Format, open_records
 from tidegate.data.rows import MOST_FAULTS, Rows, message_of
 from tidegate.errors import ConfigError, DataError

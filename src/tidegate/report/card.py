@@ -12,15 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tidegate.data.checks import Finding
 from tidegate.engine.bundle import LAYOUT, Bundle
 from tidegate.errors import visible
-from tidegate.report.page import report_page, verdict
+from tidegate.report.page import report_page
 from tidegate.training.score import Scored
 
 _MEANING = re.compile(r"[\\`*_{}\[\]()#!|~<>&]")  # what Markdown or HTML would read as a mark
 
 
-def with_report(scored: Scored, *, title: str, private: bool = False) -> Bundle:
+def with_report(
+    scored: Scored, *, title: str, private: bool = False, findings: Sequence[Finding] = ()
+) -> Bundle:
     """Return the bundle with its card and report; the same model gives the same bytes.
 
     Parameters
@@ -29,9 +32,10 @@ def with_report(scored: Scored, *, title: str, private: bool = False) -> Bundle:
     private : leave the messages out that report.html shows otherwise, the most instructive ones of
         those held out (card and report.json never hold any), and the hashes of the rows learned
         from, by which a message that somebody guesses could be found among them
+    findings : what is wrong with the data, as `check` tells it, for the report
     """
     data = json.dumps(scored.to_dict(), indent=1, allow_nan=False) + "\n"
-    page = report_page(scored, title=title, private=private)
+    page = report_page(scored, title=title, private=private, findings=findings)
     files = {
         "README.md": model_card(scored, title=title).encode(),
         "report.json": data.encode(),
@@ -84,7 +88,7 @@ def model_card(scored: Scored, *, title: str) -> str:
             "---",
             "",
             *_opening(bundle, title=title),
-            verdict(scored).replace("&amp;", "&"),
+            scored.verdict(),
             "",
             "| on the same held-out rows | accuracy | F1 | calibration error |",
             "|---|---|---|---|",

@@ -13,9 +13,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.data.checks import Finding
 from tidegate.data.dataset import Dataset
 from tidegate.data.splits import normalise
 from tidegate.evaluation.thresholds import decide
+from tidegate.pages.findings import findings_section
+from tidegate.report.acting import acting
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
 from tidegate.training.held_out import OURS
@@ -39,8 +42,15 @@ _PRIVATE = (
 )
 
 
-def report_page(scored: Scored, *, title: str, private: bool = False) -> str:
-    """Return the report as one HTML document, if it is private without any message."""
+def report_page(
+    scored: Scored, *, title: str, private: bool = False, findings: Sequence[Finding] = ()
+) -> str:
+    """Return the report as one HTML document, if it is private without any message.
+
+    Parameters
+    ----------
+    findings : what is wrong with the data, as `check` tells it; shown behind the verdict
+    """
     report = scored.report
     body = [
         f"<h1>{escape(title)}</h1>",
@@ -48,11 +58,13 @@ def report_page(scored: Scored, *, title: str, private: bool = False) -> str:
         "models whose weights and thresholds had not seen them · 95 % intervals from "
         f"{report.replicates:,} bootstrap resamples</p>",
         f"<p>{escape(scored.protocol())}</p>",
-        f'<p class="verdict">{verdict(scored)}</p>',
+        f'<p class="verdict">{escape(scored.verdict())}</p>',
         f'<p class="soft">{_PRIVATE if private else _PUBLIC}</p>',
+        *_data(findings, private=private),
         "<h2>Scores on the same messages</h2>",
         _scores(scored),
         *_costs(scored),
+        *acting(scored),
         '<h2>What it decides, and how sure it is</h2><div class="grid">',
         *_decisions(scored),
         '</div><h2>How it learned, and where it errs</h2><div class="grid">',
@@ -68,22 +80,16 @@ def report_page(scored: Scored, *, title: str, private: bool = False) -> str:
     return document(title, body)
 
 
-def verdict(scored: Scored) -> str:
-    """Say in words whether the model is better than the baseline on the same rows."""
-    rival = scored.rivals[-1]
-    gap, name = rival.ahead.accuracy, escape(rival.name)
-    ours, theirs = scored.report.scores["accuracy"].value, rival.report.scores["accuracy"].value
-    spread = f"{gap.value:+.3f}, 95 % interval {gap.low:+.3f} to {gap.high:+.3f}"
-    if gap.low > 0:
-        judgement = "It is better than"
-    elif gap.high < 0:
-        judgement = "It is worse than"
-    else:
-        judgement = "On so few messages it cannot be told apart from"
-    return (
-        f"The model decides {ours:.1%} of the messages rightly. {judgement} {name} "
-        f"({theirs:.1%}) trained on the same rows: {spread}."
-    ).replace("%.", " %.")
+def _data(findings: Sequence[Finding], *, private: bool) -> list[str]:
+    """Return the problems and warnings about the data; notes are for `check`."""
+    grave = [finding for finding in findings if finding.grade != "note"]
+    if not grave:
+        return []
+    n = f"{len(grave)} finding" + "s" * (len(grave) != 1)
+    return [
+        f"<details><summary>The data: {n} to look at (<code>tidegate check</code> tells all)"
+        f"</summary>{findings_section(grave, private=private)}</details>"
+    ]
 
 
 def _number(value: float | None) -> str:

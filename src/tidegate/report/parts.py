@@ -39,6 +39,9 @@ td.share{background:color-mix(in srgb,var(--h1) calc(var(--share)*55%),transpare
 th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{color:var(--soft)}
 tr.ours td{font-weight:600}details{margin-top:.5rem}summary{cursor:pointer;color:var(--soft)}
 td.text{overflow-wrap:anywhere;min-width:14rem;unicode-bidi:plaintext}
+.finding{border-left:4px solid var(--line);padding:.1rem .9rem;margin:1rem 0}
+.finding.problem{border-color:var(--h2)}.finding.warning{border-color:var(--h1)}
+.finding h2{font-size:1rem;margin:.2rem 0}.finding td{text-align:left;overflow-wrap:anywhere}
 sub{line-height:0}h3{font-size:1rem;margin:1.6rem 0 .3rem}
 @media (max-width:480px){svg{font-size:11px;overflow:visible}}
 @media print{body{max-width:none;padding:0;font-size:13px}figure,tr{break-inside:avoid}

@@ -119,9 +119,27 @@ class Scored:
             for i in np.argsort(lowest, kind="stable")[:_DOUBTFUL_ROWS]
         ]
 
+    def verdict(self) -> str:
+        """Say whether the model is better than the strongest baseline, by how much, how surely."""
+        rival = self.rivals[-1]
+        gap = rival.ahead.accuracy
+        ours, theirs = self.report.scores["accuracy"].value, rival.report.scores["accuracy"].value
+        spread = f"{gap.value:+.3f}, 95 % interval {gap.low:+.3f} to {gap.high:+.3f}"
+        if gap.low > 0:
+            judgement = "It is better than"
+        elif gap.high < 0:
+            judgement = "It is worse than"
+        else:
+            judgement = "On so few messages it cannot be told apart from"
+        return (
+            f"The model decides {100 * ours:.1f} % of the messages rightly. {judgement} "
+            f"{rival.name} ({100 * theirs:.1f} %) trained on the same rows: {spread}."
+        )
+
     def lines(self) -> list[str]:
-        """Return the report for a terminal."""
-        found = [*self.report.lines(), "", *comparison_lines(self.report, self.rivals)]
+        """Return the report for a terminal: the verdict first."""
+        told = [self.verdict(), ""] if self.rivals else []
+        found = [*told, *self.report.lines(), "", *comparison_lines(self.report, self.rivals)]
         if self.costs:
             found += ["", *cost_lines(self.costs)]
         if self.state_changes is not None:
