@@ -25,7 +25,7 @@ _SPELLED = bytes.maketrans(b"<", b",")
 # Single precision holds 24 bits, so the multiple of a step that has 8 of them is exact up to here.
 _STEP_BITS, _MOST = 8, 1 << 16
 
-_MORE_BITS = (1.0, 0.75, 0.5, 0.25, 0.0)
+_MORE_BITS = (2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 0.5, 0.25, 0.0)
 
 Array = npt.NDArray[Any]
 Steps = dict[str, float]
@@ -56,7 +56,7 @@ def fitting_steps(arrays: Mapping[str, Array], bits: Mapping[str, float], *, roo
     Parameters
     ----------
     arrays : all that travels
-    bits : at the coarsest, of arrays whose names begin so; the finest have one bit more
+    bits : at the coarsest, of arrays whose names begin so; the finest have two bits more
     room : bytes of text
 
     Returns
