@@ -1,6 +1,5 @@
 """The explorer in a real browser: the model in the page answers like the one in Python."""
 
-import base64
 import gzip
 import json
 import re
@@ -18,6 +17,7 @@ from tidegate.cli import main
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.pages.explorer import SELF_TEST, explorer_page
+from tidegate.pages.packing import as_text, from_text
 from tidegate.walking.walk import Walk, walk
 
 LABELS = ("<img src=x onerror=alert(1)>", "</script><b>b", "\u202eevil")
@@ -172,7 +172,7 @@ def altered(html: str) -> str:
     """Return a page in whose model one weight of the last layer was changed, all else intact."""
     start = html.index('id="model">') + len('id="model">')
     end = html.index("</script>", start)
-    raw = bytearray(gzip.decompress(base64.b64decode(html[start:end])))
+    raw = bytearray(gzip.decompress(from_text(html[start:end])))
     size = int.from_bytes(raw[:4], "little")
     entry = next(e for e in json.loads(raw[4 : 4 + size])["arrays"] if e["name"] == "output.weight")
     first, n = 4 + size + entry["at"], int(np.prod(entry["shape"]))
@@ -180,7 +180,7 @@ def altered(html: str) -> str:
     values = np.frombuffer(bytes(raw[place]), np.uint8).reshape(4, n).T.copy().view("<f4")
     values[0] += np.float32(0.01)
     raw[place] = values.view(np.uint8).reshape(n, 4).T.tobytes()
-    return html[:start] + base64.b64encode(gzip.compress(bytes(raw))).decode() + html[end:]
+    return html[:start] + as_text(gzip.compress(bytes(raw))) + html[end:]
 
 
 def test_the_self_test_passes_and_fails_where_it_should(page: Any, tmp_path: Path) -> None:

@@ -53,12 +53,10 @@ def sample(kind: str) -> Dataset:
 def trained(name: str) -> Bundle:
     from tidegate.training.train import train
 
+    sizes = {"hidden_size": 64, "embedding_size": 64, "head_size": 64}
     settings: dict[str, tuple[str, str, dict[str, object]]] = {
         "default": ("binary", "default", {"epochs": 2}),
-        "lesson": (
-            "binary", "lesson",
-            {"epochs": 3, "hidden_size": 64, "embedding_size": 64, "head_size": 64},
-        ),
+        "lesson": ("binary", "lesson", {"epochs": 12, "batch_size": 32, **sizes}),
         "two layers, three classes": (
             "multiclass", "default", {"epochs": 2, "num_layers": 2, "hidden_size": 24},
         ),
@@ -192,6 +190,7 @@ def test_as_shipped(
     same = np.mean([a == label for a, (_, label) in zip(model.decide(answers), found, strict=True)])
     with capsys.disabled():
         print(f"\nas shipped: answers {gaps.max():.1e}, the same decision {same:.2%}")
+    assert np.ptp(answers, axis=0).min() > 0.5  # of a model that hardly reacts, gaps are small
     assert gaps.max() < 2e-3
     assert same >= 0.999
 
@@ -210,9 +209,3 @@ def test_tokens_of_every_row(page: Any, tmp_path: Path, tweets: Path, tokenizer:
         found = json.loads(page.evaluate(SPANS, json.dumps(some)))
         for text, one in zip(some, found, strict=True):
             assert one == spans(model, text), text
-
-
-def test_the_models_react(bundle: Bundle) -> None:
-    """The gaps above would be small for a model that says the same of everything."""
-    answers = Predictor(bundle).predict_proba(["huge fire, houses burning", "lovely sunny day"])
-    assert np.abs(answers[0] - answers[1]).max() > 0.02

@@ -1,21 +1,18 @@
 """The explorer: one file that holds a model and runs it in the browser.
 
-Takes a `Bundle`, gives HTML. Packs what the JavaScript engine under `assets/` needs: the arrays,
-the vocabulary, the tokeniser's tables (`tables`), and some messages with Python's own answers,
-which the page checks itself against each time it is opened. The same bundle gives the same bytes.
+Takes a `Bundle`, gives HTML. In it is what the JavaScript engine under `assets/` needs: the arrays
+(`packing`), the vocabulary, the tokeniser's tables (`tables`), and some messages with Python's own
+answers, which the page checks itself against each time it is opened. The same bundle gives the same
+bytes.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
-import struct
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
@@ -23,6 +20,7 @@ from tidegate.errors import ConfigError
 from tidegate.evaluation.report import reliability_of
 from tidegate.pages import MODULES as WALK_MODULES
 from tidegate.pages import asset, bundled, page_file
+from tidegate.pages.packing import fitting_steps, packed, rounded
 from tidegate.pages.tables import TOKENIZERS, tokenizer_tables
 from tidegate.text.lesson import wordnet_licence
 
@@ -31,13 +29,16 @@ MODULES = (
     "engine_attribution", "engine_reach", "engine_characters", "engine_text", "engine_lesson",
     "engine_words", "engine", "dropping", "hold", "reach", "tour", "quiz", "speaker", "explore",
 )  # fmt: skip
-# Bits that are kept of the ten of half precision's fraction, by array. The first is the largest by
-# far, and only words out of vocabulary are read by it.
-KEPT_BITS = {
-    "vectors.weight": 7, "words.weight": 8, "embedding.weight": 8, "lstm.weight": 10,
-    "dense.weight": 10,
+# How finely arrays are rounded at the coarsest: to multiples of 2⁻ᵇⁱᵗˢ of their size. The first is
+# the largest by far, and only words out of vocabulary are read by it.
+BITS = {
+    "vectors.weight": 7.0, "words.weight": 8.5, "embedding.weight": 10.0, "lstm.weight": 10.5,
+    "dense.weight": 10.0,
 }  # fmt: skip
-_KIND = "application/octet-stream;base64"
+# A page's bytes, if its arrays can be rounded to them: those of pretrained vectors bear more of it.
+SIZE, SIZE_WITHOUT_VECTORS = 6_000_000, 8_000_000
+_BESIDE = 400_000  # of them for what is no array: the script, the tokeniser's tables
+_BESIDE_LESSON = 350_000  # and WordNet's words
 TOLERANCE = 1e-5  # of the self-test: the same arrays on both sides
 # fmt: off
 SELF_TEST = (
@@ -73,7 +74,7 @@ def explorer_page(bundle: Bundle, *, title: str, exact: bool = False) -> Explore
     ----------
     bundle : an LSTM
     title : what the page calls the model
-    exact : keep every array as it is; by default large ones are rounded, see `KEPT_BITS`
+    exact : keep every array as it is; by default large ones are rounded, see `BITS`
 
     Raises
     ------
@@ -81,15 +82,20 @@ def explorer_page(bundle: Bundle, *, title: str, exact: bool = False) -> Explore
         The model is none that the page can run.
     """
     _check(bundle)
-    packed = bundle if exact else _rounded(bundle)
+    steps = {} if exact else _steps(bundle)
+    carried = replace(
+        bundle,
+        weights={n: rounded(a, steps[n]) if n in steps else a for n, a in bundle.weights.items()},
+    )
     messages = list(SELF_TEST)
-    answers = Predictor(packed).predict_proba(messages)
+    answers = Predictor(carried).predict_proba(messages)
     as_it_was = Predictor(bundle).predict_proba(messages)
-    data = base64.b64encode(pack(packed, title=title, answers=answers.tolist()))
+    header = _header(bundle, title) | _self_test(answers.tolist())
+    data = packed(header, carried.weights, steps)
     page = page_file(
         title=title,
         styles=("page.css", "serve.css", "explore.css"),
-        data=f'<script type="{_KIND}" id="model">{data.decode()}</script>' + _licence(bundle),
+        data=f'<script type="text/plain" id="model">{data}</script>{_licence(bundle)}',
         script=bundled(MODULES),
         before=f"<script>{asset('theme.js')}</script>",
     )
@@ -114,34 +120,19 @@ def _licence(bundle: Bundle) -> str:
     return f'<script type="text/plain" id="licence">{wordnet_licence()}</script>'
 
 
-def pack(bundle: Bundle, *, title: str, answers: list[list[float]]) -> bytes:
-    """Return what travels: gzipped, a header in JSON, and the arrays behind it."""
-    arrays = {name: _narrow(array) for name, array in bundle.weights.items()}
-    found: list[dict[str, Any]] = []
-    at = 0
-    for name in sorted(arrays):
-        array = arrays[name]
-        kind = f"{array.dtype.kind}{array.dtype.itemsize}"
-        found.append({"name": name, "kind": kind, "shape": list(array.shape), "at": at})
-        at += -(-array.nbytes // 8) * 8
-    header = _header(bundle, title) | {
-        "selftest": {
-            "tolerance": TOLERANCE,
-            "messages": [
-                {"text": text, "probabilities": p}
-                for text, p in zip(SELF_TEST, answers, strict=True)
-            ],
-        },
-    }
-    # Where the arrays begin is not known before the header is written: it says so relative to the
-    # end of itself, which is padded to a multiple of 8.
-    head = json.dumps(header | {"arrays": found}, separators=(",", ":"), sort_keys=True).encode()
-    head += b" " * (-(len(head) + 4) % 8)
-    parts = [struct.pack("<I", len(head)), head]
-    for entry in found:
-        data = _planes(arrays[entry["name"]].astype(f"<{entry['kind']}"))
-        parts += [data, b"\0" * (-len(data) % 8)]
-    return gzip.compress(b"".join(parts), compresslevel=9, mtime=0)
+def _steps(bundle: Bundle) -> dict[str, float]:
+    """Return the steps of the arrays that are rounded, so that the page is not too large."""
+    beside = len(json.dumps(bundle.tokens)) + len(bundle.pieces or "") // 2 + _BESIDE
+    if bundle.config.text.tokenizer == "lesson":
+        beside += _BESIDE_LESSON
+    most = SIZE if "vectors.weight" in bundle.weights else SIZE_WITHOUT_VECTORS
+    return fitting_steps(bundle.weights, BITS, room=most - beside)
+
+
+def _self_test(answers: list[list[float]]) -> dict[str, Any]:
+    pairs = zip(SELF_TEST, answers, strict=True)
+    messages = [{"text": text, "probabilities": p} for text, p in pairs]
+    return {"selftest": {"tolerance": TOLERANCE, "messages": messages}}
 
 
 def _header(bundle: Bundle, title: str) -> dict[str, Any]:
@@ -159,42 +150,3 @@ def _header(bundle: Bundle, title: str) -> dict[str, Any]:
         },
         **tokenizer_tables(bundle.config.text),
     }  # fmt: skip
-
-
-def _planes(array: npt.NDArray[Any]) -> bytes:
-    """Return an array's first bytes, then its second ones, …: like among like is packed smaller."""
-    wide = np.frombuffer(array.tobytes(), np.uint8).reshape(-1, array.itemsize)
-    return wide.T.tobytes()
-
-
-def _rounded(bundle: Bundle) -> Bundle:
-    """Return the bundle with its large tables rounded, so that they pack smaller."""
-    weights = {
-        name: next((_cut(a, kept) for part, kept in KEPT_BITS.items() if name.startswith(part)), a)
-        for name, a in bundle.weights.items()
-    }
-    return replace(bundle, weights=weights)
-
-
-def _cut(array: npt.NDArray[Any], kept: int) -> npt.NDArray[Any]:
-    """Return an array with so many bits of its fractions, rounded to even, in its own type."""
-    with np.errstate(over="ignore"):
-        halves = np.ascontiguousarray(array, np.float16)
-    if not np.isfinite(halves).all():
-        return array  # beyond what half precision holds
-    left_out = 10 - kept
-    bits: npt.NDArray[Any] = halves.view(np.uint16).astype(np.uint32)
-    if left_out:
-        half = (1 << left_out - 1) - 1
-        bits = bits + half + ((bits >> left_out) & 1) >> left_out << left_out
-    rounded = bits.astype(np.uint16).view(np.float16)
-    return rounded.astype(array.dtype) if np.isfinite(rounded).all() else array
-
-
-def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return an array in half precision if nothing is lost by it."""
-    if array.dtype != np.float32:
-        return array
-    with np.errstate(over="ignore"):
-        halves = array.astype(np.float16)
-    return halves if np.array_equal(halves.astype(np.float32), array) else array

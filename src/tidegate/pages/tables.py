@@ -13,12 +13,15 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from tidegate.config import TextConfig
 from tidegate.text import lesson, tweet
 
 TOKENIZERS = ("tweet", "lesson")  # that the page can read text like
+
+_MOST_SHARED = 25  # A to Z
 
 _Test = Callable[[str], bool]
 
@@ -70,8 +73,29 @@ def _lesson_words(config: TextConfig) -> dict[str, Any]:
         "contractions": dict(lesson.CONTRACTIONS),
         "rules": dict(lesson.SUFFIX_RULES),
         "going_on": dict(lesson.GOING_ON),
-        "wordnet": lesson.wordnet(),
+        "wordnet": _shortened(lesson.wordnet()),
     }
+
+
+def _shortened(lines: str) -> str:
+    """Return lines of entries in order, each entry without what it shares with the one before.
+
+    An entry is a capital letter, which says how many characters are shared (A: none), and the rest.
+    All else in WordNet's tables is in lower case.
+
+    >>> _shortened("index\\tn\\tfire\\tfires\\tflood")
+    'index\\tn\\tAfireEsBlood'
+    """
+    found = []
+    for line in lines.splitlines():
+        kind, part, *entries = line.split("\t")
+        rests = []
+        for before, entry in zip(["", *entries], entries, strict=False):
+            pairs = zip(before[:_MOST_SHARED], entry, strict=False)
+            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            rests.append(chr(ord("A") + shared) + entry[shared:])
+        found.append(f"{kind}\t{part}\t{''.join(rests)}")
+    return "\n".join(found)
 
 
 def _is_word(character: str) -> bool:

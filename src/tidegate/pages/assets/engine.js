@@ -4,7 +4,7 @@
 // Sums are in double precision, where NumPy's are in single: the two differ by about 1e-6.
 
 import { contributions, probabilitiesOf } from "./engine_attribution.js";
-import { fromBase64, inflated, unpacked } from "./engine_bytes.js";
+import { fromText, inflated, unpacked } from "./engine_bytes.js";
 import { lessonTokenizer } from "./engine_lesson.js";
 import { forward, head, heldUnits, lstmNetwork, pool, project } from "./engine_lstm.js";
 import { CLEANED, tweetTokenizer, withGaps } from "./engine_text.js";
@@ -24,8 +24,8 @@ const STEPS = ["Decide what information to throw away from the cell state.", "De
 const GATE_NAMES = { f: "forget gate", i: "input gate", g: "candidate values", o: "output gate" };
 const SATURATED = 0.05;
 
-export async function openModel(base64) {
-  return engine(unpacked(await inflated(fromBase64(base64))));
+export async function openModel(text) {
+  return engine(unpacked(await inflated(fromText(text))));
 }
 
 // A word's id, what the first layer makes of it, and what it brings to the linear branch; kept.

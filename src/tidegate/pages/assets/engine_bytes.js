@@ -1,13 +1,27 @@
-// A packed model back to arrays: base64, gzip, a JSON header and the arrays behind it. Knows nothing
-// of what the arrays mean.
+// A packed model back to arrays: text, gzip, a JSON header and the arrays behind it, as pages/packing.py
+// made it. Knows nothing of what the arrays mean.
 
-const KINDS = { f4: Float32Array, f2: Uint16Array, i1: Int8Array, i4: Int32Array, u4: Uint32Array };
+const KINDS = { f4: Float32Array, f2: Uint16Array, i1: Int8Array, i4: Int32Array, u2: Uint16Array, u4: Uint32Array };
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
 
-export function fromBase64(text) {
-  const raw = atob(text);
-  const bytes = new Uint8Array(raw.length);
-  for (let k = 0; k < raw.length; k += 1) bytes[k] = raw.charCodeAt(k);
-  return bytes;
+// Five characters for four bytes; the last group may be shorter.
+export function fromText(text) {
+  const value = new Int16Array(128).fill(-1);
+  Array.from(DIGITS).forEach((c, n) => { value[c.charCodeAt(0)] = n; });
+  const bytes = new Uint8Array(Math.ceil(text.length / 5) * 4);
+  for (let k = 0, at = 0; k < text.length; k += 5, at += 4) {
+    let number = 0;
+    for (let n = 0; n < 5; n += 1) {
+      const digit = k + n < text.length ? value[text.charCodeAt(k + n)] : DIGITS.length - 1;
+      if (!(digit >= 0)) throw new Error("its weights hold a character that is none of theirs");
+      number = number * 85 + digit;
+    }
+    bytes[at] = number >>> 24;
+    bytes[at + 1] = number >>> 16;
+    bytes[at + 2] = number >>> 8;
+    bytes[at + 3] = number;
+  }
+  return bytes.subarray(0, Math.floor((text.length * 4) / 5));
 }
 
 export async function inflated(bytes) {
@@ -21,9 +35,9 @@ export function unpacked(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(4, 4 + length)));
   const arrays = {};
-  for (const { name, kind, shape, at } of header.arrays) {
+  for (const { name, kind, shape, at, step } of header.arrays) {
     const size = shape.reduce((product, n) => product * n, 1);
-    arrays[name] = tensor(fromPlanes(bytes.subarray(4 + length + at), KINDS[kind], size), kind, shape);
+    arrays[name] = tensor(fromPlanes(bytes.subarray(4 + length + at), KINDS[kind], size), { kind, shape, step });
   }
   return { ...header, arrays };
 }
@@ -38,16 +52,14 @@ function fromPlanes(bytes, Kind, size) {
   return new Kind(whole.buffer);
 }
 
-// Rows of an array as numbers. Half precision is turned into numbers when a row is asked for: most
-// rows of a large table never are.
-function tensor(values, kind, shape) {
+// Rows of an array as numbers. Those of half precision, and those written as steps, are turned into
+// numbers when a row is asked for: most rows of a large table never are.
+function tensor(values, { kind, shape, step }) {
   const width = shape.slice(1).reduce((product, n) => product * n, 1);
-  const row = (n) => {
-    const part = values.subarray(n * width, (n + 1) * width);
-    return kind === "f2" ? Float32Array.from(part, half) : part;
-  };
-  const all = () => (kind === "f2" ? Float32Array.from(values, half) : values);
-  return { values, shape, width, length: shape[0], row, all, at: (n) => (kind === "f2" ? half(values[n]) : values[n]) };
+  const one = step ? (n) => ((n >>> 1) ^ -(n & 1)) * step : kind === "f2" ? half : null;
+  const numbers = (part) => (one ? Float32Array.from(part, one) : part);
+  const row = (n) => numbers(values.subarray(n * width, (n + 1) * width));
+  return { values, shape, width, length: shape[0], row, all: () => numbers(values), at: (n) => (one ? one(values[n]) : values[n]) };
 }
 
 // A number of half precision: sign, 5 bits of exponent, 10 of fraction.

@@ -7,6 +7,15 @@ const PASSES = ["v", "n", "a", "r", "a"];
 const LONGEST_STEP = 3; // characters that the longest rule takes away
 const MOST_REMEMBERED = 20_000; // words
 
+// Entries that share a beginning with the one before: a capital letter says how long it is (A: none).
+function entriesOf(text) {
+  let before = "";
+  return text.match(/[A-Z][^A-Z]*/g).map((one) => {
+    before = before.slice(0, one.charCodeAt(0) - 65) + one.slice(1);
+    return before;
+  });
+}
+
 // A line for each group of parts of speech: "index", the parts, the lemmas; or "exceptions", the part,
 // the irregular forms with their lemmas.
 function wordnet(text) {
@@ -14,10 +23,15 @@ function wordnet(text) {
   const exceptions = {};
   let longest = 0;
   for (const line of text.split("\n")) {
-    const [kind, parts, ...entries] = line.split("\t");
-    if (kind === "index") for (const lemma of entries) { index.set(lemma, parts); longest = Math.max(longest, lemma.length); }
-    else if (kind === "exceptions") {
+    const [kind, parts, written] = line.split("\t");
+    const entries = entriesOf(written);
+    if (kind === "exceptions") {
       exceptions[parts] = new Map(entries.map((entry) => { const [form, ...lemmas] = entry.split(" "); return [form, lemmas]; }));
+      continue;
+    }
+    for (const lemma of entries) {
+      index.set(lemma, parts);
+      longest = Math.max(longest, lemma.length);
     }
   }
   return { index, exceptions, longest };
