@@ -87,6 +87,22 @@ def test_what_a_file_cannot_say_is_one_line(text: str, message: str, tmp_path: P
     assert "\n" not in str(fault.value)
 
 
+WORDS = r"[ ] training epochs = 3 \n ' . data label { } 1e999 nan true automatic preset , # \"
+PIECES = st.sampled_from([*WORDS.split(), '"', "\n", "\x00", "1979-05-27", "9" * 5000])
+
+
+@given(raw=st.one_of(st.binary(), st.lists(PIECES).map(lambda found: "".join(found).encode())))
+def test_any_bytes_are_settings_or_one_line(
+    raw: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "settings.toml"
+    path.write_bytes(raw)
+    try:
+        read_config(path).config(settings={})
+    except ConfigError as fault:
+        assert "\n" not in str(fault)
+
+
 def test_a_file_that_is_missing_or_no_text_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.toml: No such file or directory; give a TOML file"):
         read_config(tmp_path / "no.toml")

@@ -65,7 +65,7 @@ class ConfigFile:
 
 
 def _names(label: Any) -> tuple[Any, ...]:
-    return (label,) if isinstance(label, str) else tuple(label)
+    return tuple(label) if isinstance(label, (list, tuple)) else (label,)
 
 
 def read_config(path: str | Path) -> ConfigFile:
@@ -87,11 +87,12 @@ def read_config(path: str | Path) -> ConfigFile:
     try:
         with Path(path).open("rb") as stream:
             raw = stream.read(_MOST_BYTES + 1)
-        if len(raw) > _MOST_BYTES:
-            raise ConfigError(f"{path}: over {_MOST_BYTES:,} bytes; give a file of settings")
-        values = tomllib.loads(raw.decode("utf-8-sig"))
     except OSError as fault:
         raise ConfigError(f"{path}: {fault.strerror}; give a TOML file of settings") from None
+    if len(raw) > _MOST_BYTES:
+        raise ConfigError(f"{path}: over {_MOST_BYTES:,} bytes; give a file of settings")
+    try:
+        values = tomllib.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as fault:  # of TOML, of UTF-8, of numbers too long
         raise ConfigError(f"{path}: no TOML ({short(str(fault))[1:-1]}); mend it") from None
     return _checked(values, str(path))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from tidegate.training.metrics import Metrics
 
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -203,11 +205,13 @@ def write_whole(place: Path, save: Callable[[Path], object], *, lasting: bool = 
 
 def unwritable(place: Path, fault: Exception) -> ConfigError:
     """Return what to say if something cannot be kept."""
-    said = getattr(fault, "strerror", None) or fault
-    if not place.parent.is_dir():
-        return ConfigError(
-            f"{place.parent}: was removed while the run kept its work there; train again"
-        )
+    number = _OS_ERROR.search(str(fault))  # safetensors wraps what the system says
+    said = os.strerror(int(number[1])) if number else getattr(fault, "strerror", None) or fault
+    gone = place.parent
+    if not gone.is_dir():
+        while not gone.parent.is_dir():
+            gone = gone.parent
+        return ConfigError(f"{gone}: was removed while the run kept its work there; train again")
     return ConfigError(
         f"{place}: {said}; the work before it is kept: mend it, and --resume goes on"
     )

@@ -211,6 +211,10 @@ class Course:
                 self._random = _generators(self.config)
         if last or now - self._saved >= self._cost_s / _SAVING_SHARE:
             self._save(finished=last)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Write the epochs down for people."""
         if self.work is not None and self.work.metrics is not None:
             part = f"{self.work.name}/{self.name}".lstrip("/")
             pairs = zip(self.history, self.seconds, strict=True)
@@ -244,6 +248,7 @@ class Course:
         restore_state(self.model, self.optimizer, arrays)
         self.history = [Epoch(**epoch) for epoch in facts["history"]]
         self.seconds, self.right = facts["seconds"], facts["right"]
+        self._tell()  # the run may have ended between keeping the last epoch and telling it
 
 
 def _generators(config: TrainingConfig) -> dict[str, npt.NDArray[np.uint8]]:
