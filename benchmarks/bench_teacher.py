@@ -64,9 +64,7 @@ def labels_of(
             return dict(kept)
     config, started = taught_config(options), time.perf_counter()
     with torch_threads(config.training.threads):
-        labeller = SoftLabeller(
-            own, config, avoided=(), unlabelled=(), folder=None, resume=False, say=print
-        )
+        labeller = SoftLabeller(own, config, avoided=(), unlabelled=(), say=print)
         labelled = labeller.label(partial(learn_member, work=None))
     labels = labelled.soft_labels
     found: dict[str, Any] = {

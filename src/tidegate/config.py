@@ -273,6 +273,11 @@ def _before(section: str) -> dict[str, Any]:
     return {item.name: item.metadata["before"] for item in fields(_SECTIONS[section])}  # type: ignore[arg-type]
 
 
+def section_names() -> tuple[str, ...]:
+    """Return the names of a config's sections, in order."""
+    return tuple(_SECTIONS)
+
+
 def field_names(section: str) -> list[str]:
     """Return the field names of one section, in order."""
     return [item.name for item in fields(_SECTIONS[section])]  # type: ignore[arg-type]

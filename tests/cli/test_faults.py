@@ -94,8 +94,6 @@ FAULTS: list[Fault] = [
     ("a seed that a random split cannot have",
      train_on("d.csv", GOOD, "--split", "random", "--split-seed", "8589934592"),
      "split_seed: found 8589934592; of a random split it must be below 4294967296"),
-    ("nothing to go on with", train_on("d.csv", GOOD, "--resume"),
-     "resume: only work with a teacher is kept; give --teacher too"),
     ("texts that nobody labels", train_on("d.csv", GOOD, "--unlabelled", "more.csv"),
      "unlabelled: only a teacher labels texts; give --teacher too"),
     ("missing vectors", train_on("d.csv", GOOD, "--vectors", "no.txt"),
@@ -182,16 +180,16 @@ def test_a_folder_without_a_name_is_refused_as_any_other(
     assert [path.name for path in tmp_path.rglob("*")] == ["here", "d.csv"]
 
 
-def test_training_alone_into_this_folder_leaves_a_teachers_work(
+def test_training_into_this_folder_keeps_its_work_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "d.csv").write_text(GOOD)
-    (tmp_path / ".model.teacher").mkdir()
     (tmp_path / "model").mkdir()
     monkeypatch.chdir(tmp_path / "model")
-    assert main(["train", "../d.csv", "-o", ".", "--epochs", "1", "--vectors", "none"]) == 0
+    words = ["train", "../d.csv", "-o", ".", "--epochs", "1", "--vectors", "none", "--keep-run"]
+    assert main(words) == 0
     assert (tmp_path / "model" / "report.html").exists()
-    assert (tmp_path / ".model.teacher").exists()
+    assert (tmp_path / "model.run" / "metrics.jsonl").exists()
 
 
 @pytest.mark.parametrize("name", ["v.txt", "v.npy"])

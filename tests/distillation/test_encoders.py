@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from conftest import WORDS, rows
+from kills import killed
 from tidegate.cli import main
 from tidegate.config import Config
 from tidegate.distillation.encoders.encoder import Encoder
@@ -112,7 +111,7 @@ def test_a_stopped_fine_tuning_ends_with_the_same_weights(encoder: Path, tmp_pat
 
     def run(folder: Path, stop_after: int | None = None) -> dict[str, torch.Tensor]:
         network = Encoder(str(encoder), n_outputs=1, seed=0)
-        workspace = Workspace(folder, key="k", resume=True)
+        workspace = Workspace(folder)
         keep = workspace.keep
 
         def stopping(name: str, arrays: Arrays, facts: dict[str, Any]) -> None:
@@ -178,42 +177,26 @@ def words_of(data: Path, model: Path, encoder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_training_gives_the_same_bundle(encoder: Path, tmp_path: Path) -> None:
+def test_ten_kills_of_a_run_with_an_encoder(encoder: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.csv")
-    assert main(words_of(data, tmp_path / "whole", encoder)) == 0
-    command = [sys.executable, "-m", "tidegate", *words_of(data, tmp_path / "killed", encoder)]
-    work = tmp_path / ".killed.teacher"
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-    while not (work / "encoder-2-of-2.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed").exists()
-    done = subprocess.run([*command, "--resume"], capture_output=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    assert not work.exists()
-    for name in ("weights.safetensors", "vocabulary.json", "report.json"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    card = (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
+    words = words_of(data, tmp_path, encoder)
+    words = [word for word in words[1:] if word not in ("-o", str(tmp_path))]
+    found = killed(words, tmp_path, kills=10, twice=3, seed=10)
+    assert (found["code"], found["differ"], found["left"]) == (0, [], [])
+    assert found["killed"] >= 7
+    card = (tmp_path / "whole" / "model" / "README.md").read_text(encoding="utf-8")
     assert "licence: apache-2.0" in card
-    rivals = [
-        r["name"] for r in json.loads((tmp_path / "whole" / "report.json").read_text())["rivals"]
-    ]
+    report = json.loads((tmp_path / "whole" / "model" / "report.json").read_text())
+    rivals = [r["name"] for r in report["rivals"]]
     assert rivals[1] == "the same network, no teacher"
     assert rivals[2].startswith("teacher: ")
 
 
-def test_work_of_other_settings_is_not_gone_on_with(
-    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    work = tmp_path / ".model.teacher"
-    Workspace(work, key="another", resume=False)
-    words = words_of(write_rows(tmp_path / "rows.csv"), tmp_path / "model", encoder)
-    assert main([*words, "--resume"]) == 2
-    assert "holds the work of other data or settings" in capsys.readouterr().err
-    assert main(words) == 0
+def test_work_of_another_encoder_is_not_gone_on_with(tmp_path: Path) -> None:
+    Workspace(tmp_path / "work").bind("the weights of one")
+    Workspace(tmp_path / "work").bind("the weights of one")
+    with pytest.raises(ConfigError, match=r"work holds the work of another teacher or other texts"):
+        Workspace(tmp_path / "work").bind("the weights of another")
 
 
 def test_unlabelled_texts_are_learned_from(encoder: Path, tmp_path: Path) -> None:
@@ -289,7 +272,7 @@ def test_a_folder_that_cannot_teach_is_refused(
     error = capsys.readouterr().err.splitlines()[-1]
     assert said in error
     assert not (tmp_path / "model").exists()
-    assert not (tmp_path / ".model.teacher").exists()
+    assert not (tmp_path / "model.run").exists()
 
 
 @pytest.mark.parametrize("name", ["no/such-model-here", "/no/such/folder", "./nothing"])
@@ -344,29 +327,12 @@ def test_a_hubs_name_in_the_cache_needs_no_network(encoder: Path, tmp_path: Path
     assert "Retrying" not in done.stderr
 
 
-def test_what_is_not_ours_in_the_place_of_a_teachers_work_stays(
-    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = words_of(write_rows(tmp_path / "rows.csv"), tmp_path / "model", encoder)
-    work = tmp_path / ".model.teacher"
-    work.mkdir()
-    for name, content in (("notes.txt", "mine"), ("key.json", "{oops"), ("key.json", "[]")):
-        (work / name).write_text(content)
-        for more in ((), ("--resume",)):
-            assert main([*words, *more]) == 2
-            error = capsys.readouterr().err.splitlines()[-1]
-            assert "found something else where unfinished work goes; move it" in error
-        assert [path.name for path in work.iterdir()] == [name]
-        assert (work / name).read_text() == content
-        (work / name).unlink()
-
-
 def test_work_that_others_broke_is_one_line(tmp_path: Path) -> None:
-    work = Workspace(tmp_path / "work", key="k", resume=True)
+    work = Workspace(tmp_path / "work")
     work.keep("half", {"w": np.ones(2)}, {"step": 1})
     work.keep_answers("all", np.ones(2))
     for name in ("half.safetensors", "all.npy"):
         (tmp_path / "work" / name).write_bytes(b"\x93NUM")
     for read in (lambda: work.kept("half"), lambda: work.answers("all")):
-        with pytest.raises(ConfigError, match=r"broken .*; leave out --resume to begin anew"):
+        with pytest.raises(ConfigError, match=r"broken .*; or leave out --resume to begin"):
             read()

@@ -87,7 +87,8 @@ def test_its_share_of_a_blend_is_what_the_config_says() -> None:
     assert isinstance(teacher, Calibrated)
     assert isinstance(teacher.teacher, BlendTeacher)
     blend = teacher.teacher.blends[0]
-    (of_kernel, kernel), (of_tfidf, tfidf) = blend.others
+    (of_kernel, one), (of_tfidf, other) = blend.others
+    kernel, tfidf = one.model, other.model
     assert isinstance(kernel, KernelModel)
     assert (of_kernel, of_tfidf) == pytest.approx((0.25, 0.15))
     p = [m.predict_proba(data.texts) for m in (kernel, tfidf, blend.lstms[0])]

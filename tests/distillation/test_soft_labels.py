@@ -127,7 +127,7 @@ def test_no_member_of_a_blend_learned_from_what_it_labels() -> None:
     held_back = data.texts[60:]
     labeller = SoftLabeller(
         data.subset(np.arange(60)), config, avoided=held_back, unlabelled=["no label here"],
-        folder=None, resume=False, say=lambda line: None,
+        say=lambda line: None,
     )  # fmt: skip
     found = labeller.label(learn).soft_labels
     assert found.texts[-1] == "no label here"

@@ -8,7 +8,8 @@ from tidegate.data.dataset import Dataset, from_lists
 from tidegate.engine.bundle import LAYOUT
 from tidegate.errors import ConfigError
 from tidegate.training.learner import Learner, train_and_score, train_on_all
-from tidegate.training.loop import Epoch, _class_weights
+from tidegate.training.loop import Epoch
+from tidegate.training.losses import class_weights
 from tidegate.training.train import train
 
 
@@ -46,7 +47,7 @@ def test_a_class_without_rows_has_the_weight_of_one_with_one_row() -> None:
         token_ids=torch.zeros(4, 1), lengths=torch.ones(4), targets=torch.tensor([0, 0, 2, 0])
     )
     config = small(class_weights="balanced").training
-    found = _class_weights(data, config, kind="multiclass", n_outputs=4)
+    found = class_weights(data.targets, config, kind="multiclass", n_outputs=4)
     assert found is not None
     assert found.tolist() == pytest.approx([1 / 3, 1.0, 1.0, 1.0])
 

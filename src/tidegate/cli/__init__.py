@@ -71,6 +71,11 @@ _USAGE_FAULT: type[Exception] = next(
 # Who writes a file names it in the fault; these without a name are standard output's.
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
+_LACK_OF_MEMORY = (
+    "not enough memory; give it more, fewer or shorter rows, or a smaller --batch-size or "
+    "--hidden-size"
+)
+
 # What begins with a dash and is a text: a number comes next, or a space somewhere, or no letter.
 _DASHED_TEXT = re.compile(r"-(-?[^\w-]|-?\d|[^=]*\s)")
 
@@ -139,7 +144,16 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as fault:
         if debug:
             raise
+        if _is_lack_of_memory(fault):
+            return _fault(_LACK_OF_MEMORY, code=2)
         return _fault(f"internal fault, {type(fault).__name__}: {fault}; see --debug", code=1)
+
+
+def _is_lack_of_memory(fault: Exception) -> bool:
+    """Return whether a fault says that there is not enough memory, in Python's way or torch's."""
+    if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(fault, RuntimeError) and "can't allocate memory" in str(fault)
 
 
 def _words(fault: TidegateError | OSError) -> str:

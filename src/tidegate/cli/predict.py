@@ -24,7 +24,7 @@ from tidegate.cli.printing import (
     put_data,
     say,
 )
-from tidegate.cli.signals import Ended
+from tidegate.cli.signals import told_to_resume
 from tidegate.errors import ConfigError, DataError, visible
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ SafeForSpreadsheets = Annotated[
     ),
 ]
 _SHOWN_FAULTS = 20
-_INTERRUPTED = ("interrupted", 130)
 
 
 def predict(
@@ -80,17 +79,13 @@ def predict(
         predictor = Predictor.load(model, threads=threads or 1)
         _print(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets)
         return
-    try:
+    with told_to_resume("predict"):
         _score(
             model, source, output, text=text, threads=threads, no_clobber=no_clobber,
             reading=reading,
             on_error=on_error, resume=resume, prefix=prefix,
             safe_for_spreadsheets=safe_for_spreadsheets,
         )  # fmt: skip
-    except (KeyboardInterrupt, Ended) as end:
-        how, code = (f"ended by {end.name}", end.code) if isinstance(end, Ended) else _INTERRUPTED
-        say(f"tidegate: predict: {how}; --resume goes on from here")
-        raise typer.Exit(code) from None
 
 
 def _check_use(

@@ -18,8 +18,9 @@ from typing import IO, Annotated, Any, Literal, get_origin
 import typer
 
 from tidegate.config import Config, all_settings, field_names
+from tidegate.config_file import ConfigFile
 from tidegate.errors import ConfigError, visible
-from tidegate.presets import AUTOMATIC, preset
+from tidegate.presets import AUTOMATIC
 
 DataFile = Annotated[
     str, typer.Argument(help="CSV, TSV, JSON, Parquet or Excel; - for standard input.")
@@ -148,10 +149,13 @@ def _shown(default: Any) -> str:
     return " ".join(default) if isinstance(default, tuple) else str(default)
 
 
-def config_of(preset_name: str, settings: dict[str, Any]) -> Config:
-    """Return the preset with the flags that were given."""
+def config_of(preset_name: str, settings: dict[str, Any], base: ConfigFile | None = None) -> Config:
+    """Return the config that was asked for: a preset, a file's settings, the flags given.
+
+    Parameters
+    ----------
+    preset_name : empty: the file's, or `default`
+    base : the file, whose settings the flags win over
+    """
     given = {name: value for name, value in settings.items() if value not in (None, [])}
-    n_labels = 2 if given.get("label_separator") else len(given.get("label", ()))
-    teacher = given.get("teacher", "none")
-    chosen = preset(preset_name, n_label_columns=n_labels, teacher=teacher)
-    return chosen.with_settings(**given)
+    return (base or ConfigFile()).config(preset_name=preset_name, settings=given)

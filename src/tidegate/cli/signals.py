@@ -9,9 +9,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+import typer
+
+from tidegate.cli.printing import say
+
+_INTERRUPTED = ("interrupted", 130)
 
 
 class Ended(BaseException):
@@ -30,6 +36,23 @@ class Ended(BaseException):
     def code(self) -> int:
         """The exit code that a shell gives a process which ended so."""
         return 128 + self.number
+
+
+@contextmanager
+def told_to_resume(verb: str, kept: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """End a verb at a signal with one line, which says how to go on, and the signal's exit code.
+
+    Parameters
+    ----------
+    kept : whether there is something to go on from
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, Ended) as end:
+        how, code = (f"ended by {end.name}", end.code) if isinstance(end, Ended) else _INTERRUPTED
+        cure = "--resume goes on from here" if kept() else "nothing was kept yet"
+        say(f"tidegate: {verb}: {how}; {cure}")
+        raise typer.Exit(code) from None
 
 
 @contextmanager

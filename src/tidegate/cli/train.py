@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,14 +25,17 @@ from tidegate.cli.printing import (
     tell_people,
     with_settings,
 )
+from tidegate.cli.signals import told_to_resume
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from tidegate.cli.repeating import Base
     from tidegate.config import Config
     from tidegate.data.dataset import Dataset
     from tidegate.engine.bundle import Bundle
+    from tidegate.training.checkpoint import Workspace
     from tidegate.training.learner import Learner
     from tidegate.training.loop import Epoch
     from tidegate.training.prepare import Prepared
@@ -41,10 +46,22 @@ def train(
     data: DataFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the new bundle.")],
     preset: Annotated[
-        str, typer.Option(help="Settings to start from: default, best, multilabel, lesson.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            help="Settings to start from: default, best, multilabel, lesson.  [default: default]"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML file of settings; flags win over it.")
+    ] = None,
+    like: Annotated[
+        Path | None, typer.Option("--like", help="Bundle whose settings are taken; flags win.")
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a killed run's work with a teacher.")
+        bool, typer.Option("--resume", help="Go on with what an ended run of the same left.")
+    ] = False,
+    keep_run: Annotated[
+        bool, typer.Option("--keep-run", help="Keep the run directory OUTPUT.run afterwards.")
     ] = False,
     cv: Annotated[
         int, typer.Option(help="Score by cross-validation in so many folds: --score cv --folds N.")
@@ -61,77 +78,134 @@ def train(
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
-    from tidegate.engine.bundle import is_bundle
-    from tidegate.evaluation.thresholds import parse_rule
+    from tidegate.cli.repeating import base_of
 
     if cv:
         settings |= {"score": "cv", "folds": cv}
-    config = config_of(preset, settings)
-    if config.distillation.teacher == "none":
-        if resume:
-            raise ConfigError("resume: only work with a teacher is kept; give --teacher too")
-        if config.distillation.unlabelled:
-            raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
-    parse_rule(config.training.threshold)
-    output = named(output)
-    check_clobber(output, there=is_bundle(output), no_clobber=no_clobber)
+    base = base_of(config, like, with_preset=preset is not None)
+    chosen = config_of(preset or "", settings, base.file)
     reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
-    bundle = train_and_report(
-        data, output, config, reading=reading, as_json=as_json, resume=resume, private=private
+    how = How(
+        reading={**base.reading, **{name: value for name, value in reading.items() if value}},
+        private=private or base.private, as_json=as_json,
     )  # fmt: skip
-    if as_json:
+    run = Keeping(resume=resume, stays=keep_run, no_clobber=no_clobber)
+    _train(data, named(output), chosen, how, run=run, base=base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How a training reads and tells.
+
+    Attributes
+    ----------
+    reading : how the file is read, beside the config: arguments of `read_dataset`
+    private : whether no message stands in the report
+    as_json : whether standard output is for JSON alone
+    """
+
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    private: bool = False
+    as_json: bool = False
+
+
+PLAIN = How()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """What becomes of a run's work, and of what lies in the bundle's place.
+
+    Attributes
+    ----------
+    resume : whether work that lies there is gone on with
+    stays : whether it stays when the bundle is written
+    no_clobber : whether a bundle that is there is kept, and the run refused
+    """
+
+    resume: bool = False
+    stays: bool = False
+    no_clobber: bool = False
+
+
+def _train(data: str, output: Path, config: Config, how: How, *, run: Keeping, base: Base) -> None:
+    """Check what was asked for, train, and say how the bundle compares with the one it is like."""
+    from tidegate.engine.bundle import is_bundle
+    from tidegate.evaluation.thresholds import parse_rule
+
+    if config.distillation.teacher == "none" and config.distillation.unlabelled:
+        raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
+    parse_rule(config.training.threshold)
+    check_clobber(output, there=is_bundle(output), no_clobber=run.no_clobber)
+
+    def kept() -> bool:
+        from tidegate.training.run import has_work, run_folder
+
+        return has_work(run_folder(output))
+
+    with told_to_resume("train", kept):
+        bundle = train_and_report(data, output, config, how, run=run)
+    say(*base.compared(bundle))
+    if how.as_json:
         put_json(bundle.manifest(), indent=1)
 
 
 def train_and_report(
-    data: str,
-    output: Path,
-    config: Config,
-    *,
-    reading: Mapping[str, Any] | None = None,
-    as_json: bool = False,
-    resume: bool = False,
-    private: bool = False,
+    data: str, output: Path, config: Config, how: How = PLAIN, *, run: Keeping | None = None
 ) -> Bundle:
-    """Train, score, and write a bundle with its report, if it is private without any message.
+    """Train, score, and write a bundle with its report.
 
     Parameters
     ----------
-    reading : how the file is read, beside the config: arguments of `read_dataset`
+    run : what becomes of the work, kept in a directory beside the output; None: it is not kept
     """
     from tidegate.data.dataset import read_dataset
-    from tidegate.data.splits import untested
     from tidegate.engine.bundle import check_target
 
     output = named(output)
     check_target(output)
-    dataset = read_dataset(data, config.data, **(reading or {}))
+    dataset = read_dataset(data, config.data, **how.reading)
     say(*dataset.notes)
-    from tidegate.report.card import unscored, with_report
-    from tidegate.training.learner import train_and_score, train_on_all
+    from tidegate.training.provenance import with_provenance
+    from tidegate.training.run import open_run
 
-    work = output.with_name(f".{output.name}.teacher")
-    tell = say if as_json else tell_people
-    learner = _learner(dataset, config, tell=tell, work=work, resume=resume)
-    if learner.way == "none":
-        bundle = unscored(train_on_all(learner).bundle, title=output.name, private=private)
-    else:
-        scored = train_and_score(learner, on_fold=say, on_stage=say)
-        tell("", *scored.lines())
-        note = untested(dataset, scored.test)
-        if note:
-            say("", note)
-        bundle = with_report(scored, title=output.name, private=private)
-    saved = bundle.save(output)
-    if config.distillation.teacher != "none":
-        shutil.rmtree(work, ignore_errors=True)
-    where = f"; its report is {saved / 'report.html'}" if learner.way != "none" else ""
-    tell("", f"model written to {saved}{where}")
+    with ExitStack() as held:
+        work = None
+        if run is not None:
+            work = held.enter_context(
+                open_run(output, dataset, config, resume=run.resume, keep=run.stays, say=say)
+            )
+        bundle = _trained(dataset, config, how, work=work, title=output.name)
+        bundle = with_provenance(bundle, config, reading=how.reading, private=how.private)
+        saved = bundle.save(output)
+    there = (saved / "report.html").exists()
+    where = f"; its report is {saved / 'report.html'}" if there else ""
+    (say if how.as_json else tell_people)("", f"model written to {saved}{where}")
     return bundle
 
 
+def _trained(
+    dataset: Dataset, config: Config, how: How, *, work: Workspace | None, title: str
+) -> Bundle:
+    """Return the bundle of a dataset, with its report if it is scored."""
+    from tidegate.data.splits import untested
+    from tidegate.report.card import unscored, with_report
+    from tidegate.training.learner import train_and_score, train_on_all
+
+    tell = say if how.as_json else tell_people
+    learner = _learner(dataset, config, tell=tell, work=work)
+    if learner.way == "none":
+        return unscored(train_on_all(learner).bundle, title=title, private=how.private)
+    scored = train_and_score(learner, on_fold=say, on_stage=say)
+    tell("", *scored.lines())
+    note = untested(dataset, scored.test)
+    if note:
+        say("", note)
+    return with_report(scored, title=title, private=how.private)
+
+
 def _learner(
-    dataset: Dataset, config: Config, *, tell: Callable[..., None], work: Path, resume: bool
+    dataset: Dataset, config: Config, *, tell: Callable[..., None], work: Workspace | None
 ) -> Learner:
     """Return what trains the config, with its teacher or without one."""
 
@@ -144,13 +218,12 @@ def _learner(
     if config.distillation.teacher == "none":
         from tidegate.training.learner import Learner
 
-        return Learner(dataset, config, on_prepared=on_prepared, on_epoch=on_epoch)
+        return Learner(dataset, config, work=work, on_prepared=on_prepared, on_epoch=on_epoch)
     from tidegate.distillation.student import StudentLearner
 
     return StudentLearner(
-        dataset, config, folder=work, resume=resume,
-        on_stage=say, on_prepared=on_prepared, on_epoch=on_epoch,
-    )  # fmt: skip
+        dataset, config, work=work, on_stage=say, on_prepared=on_prepared, on_epoch=on_epoch
+    )
 
 
 def named(output: Path) -> Path:

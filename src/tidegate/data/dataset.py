@@ -95,7 +95,8 @@ def read_dataset(
     Raises
     ------
     DataError
-        One line that names file, row, column, what was found and what to do.
+        One line that names file, row, column, what was found and what to do; or the file changed
+        while it was read.
     ConfigError
         Columns or an encoding that cannot be.
 
@@ -118,6 +119,7 @@ def read_dataset(
         read.add(record)
         if read.n_faults > MOST_FAULTS:
             break
+    file.check_unchanged()
     read.check()
     found = _labels(read, labels)
     dataset = Dataset(

@@ -75,6 +75,7 @@ class RecordFile:
     _path: Path
     _reader: Reader = field(repr=False)
     _spooled: Spooled | None = field(default=None, repr=False)
+    _state: tuple[int, ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[Record]:
         return self.records()
@@ -119,6 +120,18 @@ class RecordFile:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"{self.name}: cannot be read ({said(error)})") from None
+
+    def check_unchanged(self) -> None:
+        """Raise a `DataError` if the file is another than when it was opened."""
+        try:
+            same = _state_of(self._path) == self._state
+        except OSError:
+            same = False
+        if not same:
+            raise DataError(
+                f"{self.name}: it changed while it was read; wait until it is whole, and read it "
+                "again"
+            )
 
     def about_rows(self) -> int | None:
         """Return how many rows the file has, about: of text its lines; None if that is not known.
@@ -228,7 +241,8 @@ def open_records(
             spooled = _checked(Path(source), name)
         path = Path(source) if spooled is None else spooled.path
         kind = format or format_of(name, Path(name) if spooled else path)
-        size = path.stat().st_size
+        state = _state_of(path)
+        size = state[0]
         if not size:
             raise DataError(f"{name}: the file is empty; it needs a header and rows")
         reader = _reader(path, name, kind=kind, encoding=encoding, columns=columns)
@@ -237,8 +251,14 @@ def open_records(
     return RecordFile(
         name=name, columns=reader.columns, headings=reader.headings, notes=reader.notes,
         format=kind, size_bytes=size, read_as=(kind, encoding or "", *columns),
-        _path=path, _reader=reader, _spooled=spooled,
+        _path=path, _reader=reader, _spooled=spooled, _state=state,
     )  # fmt: skip
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    """Return by what a file that was written to, or replaced, can be told."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def _reader(

@@ -8,6 +8,7 @@ would only repeat the labels they were given.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,31 @@ from tidegate.distillation.soft_labels import Probabilities, out_of_fold
 from tidegate.engine.predictor import Predictor
 from tidegate.presets import untaught
 from tidegate.training.baseline import Baseline, Shallow
+from tidegate.training.checkpoint import Arrays, Workspace, once
 from tidegate.training.pretrained import Pretrained, load_pretrained
 
 Indices = npt.NDArray[np.int64]
 Learn = Callable[[Dataset, Config, Indices], Predictor]
+
+
+class Unfitted:
+    """A shallow model that learns when it is first asked: a resumed run may never ask it.
+
+    Parameters
+    ----------
+    model : what learns
+    texts, targets : what from
+    """
+
+    def __init__(
+        self, model: Shallow, texts: Sequence[str], targets: npt.NDArray[np.int64]
+    ) -> None:
+        self._model, self._texts, self._targets = model, texts, targets
+
+    @cached_property
+    def model(self) -> Shallow:
+        """The model, fitted."""
+        return self._model.fit(self._texts, self._targets)
 
 
 class Blend:
@@ -35,7 +57,9 @@ class Blend:
     others : (weight, model) of the rest; what the weights leave is that of the LSTMs
     """
 
-    def __init__(self, lstms: Sequence[Predictor], others: Sequence[tuple[float, Shallow]]) -> None:
+    def __init__(
+        self, lstms: Sequence[Predictor], others: Sequence[tuple[float, Unfitted]]
+    ) -> None:
         self.lstms = lstms
         self.others = others
 
@@ -63,16 +87,16 @@ class Blend:
         member = untaught(config, several=several).with_settings(calibrate=False, threshold="half")
         texts, targets = [own.texts[i] for i in rows], own.targets[rows]
         rest = 1.0
-        others: list[tuple[float, Shallow]] = []
+        others: list[tuple[float, Unfitted]] = []
         if pretrained is not None and distillation.kernel_share:
             rest -= distillation.kernel_share
             kernel = KernelModel(
                 own.kind, len(own.labels), text=config.text, pretrained=pretrained, seed=seed
             )
-            others.append((distillation.kernel_share, kernel.fit(texts, targets)))
+            others.append((distillation.kernel_share, Unfitted(kernel, texts, targets)))
         if distillation.tfidf_share:
-            baseline = Baseline(own.kind, len(own.labels), characters=True).fit(texts, targets)
-            others.append((rest * distillation.tfidf_share, baseline))
+            baseline = Baseline(own.kind, len(own.labels), characters=True)
+            others.append((rest * distillation.tfidf_share, Unfitted(baseline, texts, targets)))
         seeds = range(seed, seed + distillation.teacher_models)
         lstms = [learn(own, member.with_settings(seed=s), rows) for s in seeds]
         return cls(lstms, others)
@@ -81,21 +105,21 @@ class Blend:
         """Return the weighted mean of the members' probabilities, (n_texts, n_labels)."""
         lstms = np.mean([lstm.predict_proba(texts) for lstm in self.lstms], axis=0)
         found: Probabilities = (1 - sum(weight for weight, _ in self.others)) * lstms
-        for weight, model in self.others:
-            found = found + weight * model.predict_proba(texts)
+        for weight, other in self.others:
+            found = found + weight * other.model.predict_proba(texts)
         return found
 
     @property
     def n_parameters(self) -> int:
         """How many numbers its members have."""
         lstms = sum(m.bundle.n_parameters for m in self.lstms)
-        return lstms + sum(model.n_parameters for _, model in self.others)
+        return lstms + sum(other.model.n_parameters for _, other in self.others)
 
     @property
     def size_bytes(self) -> int:
         """What its members would weigh on disk."""
         lstms = sum(m.bundle.size_bytes for m in self.lstms)
-        return lstms + sum(model.size_bytes for _, model in self.others)
+        return lstms + sum(other.model.size_bytes for _, other in self.others)
 
 
 class BlendTeacher:
@@ -133,7 +157,7 @@ class BlendTeacher:
         kind = "TF-IDF" if pretrained is None else "shallow"  # TF-IDF and kernel models
         self.name = f"{n_lstms} LSTMs" + (f" and {n_others} {kind} models" if n_others else "")
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """What the report and the model card say of it."""
         return {
@@ -149,12 +173,29 @@ class BlendTeacher:
         mean: Probabilities = np.mean(found, axis=0)
         return mean
 
-    def label(self, texts: Sequence[str], folds: Indices) -> Probabilities:
+    def label(
+        self, texts: Sequence[str], folds: Indices, *, work: Workspace | None = None
+    ) -> Probabilities:
         """Return the probabilities (n, L) of texts by the blend that has not seen their fold.
 
         Texts of fold −1 were made from no row: all blends label them.
+
+        Parameters
+        ----------
+        work : where the labels of each fold are kept, and what the blends weigh
         """
-        return out_of_fold(
-            texts, folds,
-            lambda fold, asked: (self if fold < 0 else self.blends[fold]).predict_proba(asked),
-        )  # fmt: skip
+
+        def ask(fold: int, asked: list[str]) -> Probabilities:
+            labels: Arrays = once(work, f"blend-fold-{fold}", lambda: {"labels": said(fold, asked)})
+            return labels["labels"]
+
+        def said(fold: int, asked: list[str]) -> Probabilities:
+            return (self if fold < 0 else self.blends[fold]).predict_proba(asked)
+
+        found = out_of_fold(texts, folds, ask)
+        kept = None if work is None else work.kept("blend-facts")
+        if kept is not None:
+            self.facts = kept.facts
+        elif work is not None:
+            work.keep("blend-facts", {}, self.facts)
+        return found

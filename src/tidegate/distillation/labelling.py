@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,11 @@ from tidegate.distillation.blend import BlendTeacher, Indices, Learn
 from tidegate.distillation.neighbours import neighbours
 from tidegate.distillation.platt import Platt
 from tidegate.distillation.soft_labels import Probabilities, Teacher, mixed, own_shares
-from tidegate.training.checkpoint import Workspace, key_of
+from tidegate.training.checkpoint import Workspace, key_of, once
 from tidegate.training.pace import Pace
 from tidegate.training.pretrained import load_pretrained
 from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
-from tidegate.version import VERSION
 
 Say = Callable[[str], None]
 
@@ -121,13 +119,13 @@ class SoftLabeller:
     ----------
     own : the training rows
     avoided, unlabelled : held-out texts, which augmentation must not make; texts without labels
-    folder, resume : where unfinished work is kept, by default nowhere; whether to go on with it
+    work : where unfinished work is kept, and gone on with; by default nowhere
     say : called with a line now and then
 
     Raises
     ------
     ConfigError
-        The encoder cannot be had, or the folder holds other work.
+        The encoder cannot be had, or what is kept is of another.
     """
 
     def __init__(
@@ -137,9 +135,8 @@ class SoftLabeller:
         *,
         avoided: Sequence[str],
         unlabelled: Sequence[str],
-        folder: Path | None,
-        resume: bool,
-        say: Say,
+        work: Workspace | None = None,
+        say: Say = lambda line: None,
     ) -> None:
         self.config, self.say = config, say
         self.encoder = None
@@ -148,12 +145,12 @@ class SoftLabeller:
 
             self.encoder = EncoderTeacher.of(own, config)
         self.texts = TextsToLabel.of(own, config, avoided=avoided, unlabelled=unlabelled)
-        self.work = None
-        if folder is not None:  # made only now: an encoder that is refused leaves no folder behind
-            parts = [VERSION, config.to_dict(), self.texts.texts, own.targets.tolist()]
+        self.work = work
+        if work is not None:
+            parts = [self.texts.texts, own.targets.tolist()]
             if self.encoder is not None:  # a folder may hold another model tomorrow
                 parts.append(self.encoder.identity())
-            self.work = Workspace(folder, key=key_of(parts), resume=resume)
+            work.bind(key_of(parts))
 
     def label(self, learn: Learn) -> Labelled:
         """Train the teachers, and label every text.
@@ -178,7 +175,9 @@ class SoftLabeller:
         """Label rows that the teacher has not learned from, and texts made from them."""
         config, distillation = self.config, self.config.distillation
         texts = TextsToLabel.of(own, config, avoided=self.texts.texts, unlabelled=())
-        soft = teacher.predict_proba(texts.texts)
+        soft = once(self.work, "more", lambda: {"labels": teacher.predict_proba(texts.texts)})[
+            "labels"
+        ]
         targets = mixed(
             soft, own, share=distillation.soft_share, temperature=distillation.temperature
         )
@@ -188,7 +187,7 @@ class SoftLabeller:
         reading, encoder = self.texts, self.encoder
         if encoder is None:
             blend = self._blend(learn)
-            return blend, blend.label(reading.texts, reading.folds)
+            return blend, blend.label(reading.texts, reading.folds, work=self.work)
         with torch_threads(0):  # it is large enough to gain from every core
             own_folds = reading.folds[: len(reading.own)]
             encoder.learn(
@@ -199,7 +198,8 @@ class SoftLabeller:
         if not share:
             return encoder, soft
         blend = self._blend(learn)
-        soft = (1 - share) * soft + share * blend.label(reading.texts, reading.folds)
+        said = blend.label(reading.texts, reading.folds, work=self.work)
+        soft = (1 - share) * soft + share * said
         return Ensemble(encoder, blend, share=share), soft
 
     def _blend(self, learn: Learn) -> BlendTeacher:

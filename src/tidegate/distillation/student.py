@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -52,12 +51,15 @@ class Distilled:
     labeller: SoftLabeller
     soft_labels: SoftLabels
 
-    def contestants(self) -> dict[str, Contestant]:
+    def contestants(self, work: Workspace | None = None) -> dict[str, Contestant]:
         """Return what the student is compared with, by name: itself untaught, and its teacher."""
         prepared, teacher = self.trained.prepared, self.teacher
         rows = np.sort(np.concatenate([prepared.train_rows, self.trained.kept_rows]))
         config = untaught(prepared.config, several=prepared.dataset.kind == "multilabel")
-        alone = train(prepared.dataset, config, rows=(rows, prepared.test_rows[:0]))
+        alone = train(
+            prepared.dataset, config, rows=(rows, prepared.test_rows[:0]), work=work,
+            name="untaught",
+        )  # fmt: skip
         return {
             UNTAUGHT: contestant_of(alone.bundle),
             f"teacher: {teacher.name}": Contestant(
@@ -78,8 +80,7 @@ class StudentLearner(Learner):
 
     Parameters
     ----------
-    folder, resume : where the unfinished work of teacher and student is kept, and whether to go on
-        with it
+    work : where the unfinished work of teacher and student is kept, and gone on with
     on_stage : called with a line for each stage of the work
     """
 
@@ -88,14 +89,13 @@ class StudentLearner(Learner):
         dataset: Dataset,
         config: Config,
         *,
-        folder: Path | None = None,
-        resume: bool = False,
+        work: Workspace | None = None,
         on_prepared: Callable[[Prepared], None] = lambda prepared: None,
         on_stage: Callable[[str], None] = lambda line: None,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     ) -> None:
-        super().__init__(dataset, config, on_prepared=on_prepared, on_epoch=on_epoch)
-        self.folder, self.resume, self.on_stage = folder, resume, on_stage
+        super().__init__(dataset, config, work=work, on_prepared=on_prepared, on_epoch=on_epoch)
+        self.on_stage = on_stage
         self.distilled: Distilled | None = None
 
     @property
@@ -117,16 +117,21 @@ class StudentLearner(Learner):
     def learn(self, rows: tuple[Indices, Indices]) -> Trained:
         """Train the teacher and the student on the first rows."""
         self.distilled = train_student(
-            self.dataset, self.config, rows=rows, folder=self.folder, resume=self.resume,
+            self.dataset, self.config, rows=rows, work=self.work,
             on_prepared=self.on_prepared, on_stage=self.on_stage, on_epoch=self.on_epoch,
         )  # fmt: skip
         return self.distilled.trained
 
     def learn_fold(
-        self, dataset: Dataset, config: Config, *, rows: tuple[Indices, Indices]
+        self,
+        dataset: Dataset,
+        config: Config,
+        *,
+        rows: tuple[Indices, Indices],
+        work: Workspace | None = None,
     ) -> Trained:
         """Train a teacher and a student on the first rows, for one fold of several."""
-        return train_student(dataset, config, rows=rows, on_stage=self.on_stage).trained
+        return train_student(dataset, config, rows=rows, work=work, on_stage=self.on_stage).trained
 
     def learn_all(self) -> Trained:
         """Train the student on every row, none kept to choose thresholds on."""
@@ -134,8 +139,7 @@ class StudentLearner(Learner):
         rows = (everything, everything[:0])
         if self.distilled is None:
             self.distilled = train_student(
-                self.dataset, config, rows=rows, folder=self.folder, resume=self.resume,
-                on_stage=self.on_stage,
+                self.dataset, config, rows=rows, work=self.work, on_stage=self.on_stage
             )  # fmt: skip
             return with_config(self.distilled.trained, self.config)
         known = self.distilled
@@ -148,13 +152,13 @@ class StudentLearner(Learner):
         prepared, nothing = read_rows(self.dataset, config, rows)
         with torch_threads(config.training.threads):
             trained = trained_on(
-                prepared, nothing, soft_labels=labels, work=known.labeller.work, name="shipped"
+                prepared, nothing, soft_labels=labels, work=self.work, name="shipped"
             )
         return with_config(trained, self.config)
 
-    def contestants(self) -> Mapping[str, Contestant]:
+    def contestants(self, work: Workspace | None = None) -> Mapping[str, Contestant]:
         """Return further rivals: the same network untaught, and the teacher."""
-        return {} if self.distilled is None else self.distilled.contestants()
+        return {} if self.distilled is None else self.distilled.contestants(work)
 
 
 def learner_of(
@@ -179,8 +183,7 @@ def train_student(
     config: Config,
     *,
     rows: tuple[Indices, Indices] | None = None,
-    folder: Path | None = None,
-    resume: bool = False,
+    work: Workspace | None = None,
     on_prepared: Callable[[Prepared], None] = lambda prepared: None,
     on_stage: Callable[[str], None] = lambda line: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -190,8 +193,7 @@ def train_student(
     Parameters
     ----------
     rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
-    folder, resume : where the unfinished work of teacher and student is kept, and whether to go on
-        with it
+    work : where the unfinished work of teacher and student is kept, and gone on with
     on_prepared, on_stage, on_epoch : called with the prepared rows, with a line for each stage of
         the work, and after each of the student's epochs
 
@@ -210,8 +212,9 @@ def train_student(
     prepared, validation = read_rows(dataset, config, rows)
     on_prepared(prepared)
     with torch_threads(config.training.threads):
-        labeller = _labeller(prepared, folder=folder, resume=resume, say=on_stage)
-        labelled = labeller.label(partial(learn_member, work=labeller.work))
+        place = None if work is None else work.within("teacher")
+        labeller = _labeller(prepared, work=place, say=on_stage)
+        labelled = labeller.label(partial(learn_member, work=place))
         pace = Pace("student: epoch", config.training.epochs)
 
         def on_student(epoch: Epoch) -> None:
@@ -219,7 +222,7 @@ def train_student(
             on_stage(pace.line(epoch.number))
 
         trained = trained_on(
-            prepared, validation, soft_labels=labelled.soft_labels, work=labeller.work,
+            prepared, validation, soft_labels=labelled.soft_labels, work=work,
             on_epoch=on_student,
         )  # fmt: skip
     return Distilled(
@@ -229,7 +232,7 @@ def train_student(
 
 
 def _labeller(
-    prepared: Prepared, *, folder: Path | None, resume: bool, say: Callable[[str], None]
+    prepared: Prepared, *, work: Workspace | None, say: Callable[[str], None]
 ) -> SoftLabeller:
     """Return the config's teachers, who may see the training rows."""
     config, dataset = prepared.config, prepared.dataset
@@ -243,7 +246,7 @@ def _labeller(
     return SoftLabeller(
         dataset.subset(prepared.train_rows), config,
         avoided=[dataset.texts[i] for i in held_out], unlabelled=unlabelled,
-        folder=folder, resume=resume, say=say,
+        work=work, say=say,
     )  # fmt: skip
 
 
@@ -251,11 +254,15 @@ def learn_member(
     dataset: Dataset, config: Config, rows: Indices, *, work: Workspace | None
 ) -> Predictor:
     """Train one LSTM of a teacher, or load it if an interrupted run had done so."""
-    place = None if work is None else work.folder / f"lstm-{config.training.seed}"
+    name = f"lstm-{config.training.seed}"
+    place = None if work is None else work.folder / name
     if place is not None and is_bundle(place):
         return Predictor.load(place)
     config = fitted_to(dataset, config, rows)
-    bundle = trained_on(prepare(dataset, config, train=rows, test=rows[:0]), rows[:0]).bundle
-    if place is not None:
+    prepared = prepare(dataset, config, train=rows, test=rows[:0])
+    bundle = trained_on(prepared, rows[:0], work=work, name=name).bundle
+    if place is not None and work is not None:
         bundle.save(place)
+        work.forget(name)
+        work.forget(f"{name}.linear")
     return Predictor(bundle)

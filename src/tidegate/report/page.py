@@ -121,20 +121,20 @@ def _gap(rival: Rival) -> list[str]:
 
 
 def _costs(scored: Scored) -> list[str]:
-    """Return what a taught model costs beside its teacher, as measured on this run's machine."""
+    """Return what a taught model weighs beside its teacher.
+
+    What it takes of time is measured, and the same run must give the same page.
+    """
     if not scored.costs:
         return []
     rows = [
-        [escape(name), f"{c.parameters:,}", f"{c.size_bytes / 1e6:.1f}",
-         f"{c.messages_per_s:,.0f}", f"{c.one_ms:.2f}"]
+        [escape(name), f"{c.parameters:,}", f"{c.size_bytes / 1e6:.1f}"]
         for name, c in scored.costs.items()
-    ]  # fmt: skip
-    names = ["", "parameters", "MB on disk", "messages a second", "one message, ms"]
-    note = "Timed on one core of the machine that trained it; another run gives other times."
+    ]
     return [
         "<h2>What an answer costs</h2>",
-        f'<p class="soft">{note}</p>',
-        table(names, rows, first="ours"),
+        '<p class="soft">The run prints what each takes of time.</p>',
+        table(["", "parameters", "MB on disk"], rows, first="ours"),
     ]
 
 

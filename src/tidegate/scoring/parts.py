@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tidegate.data.locks import LockedError, locked
 from tidegate.data.outputs import JOINED, beside
 from tidegate.errors import DataError, TidegateError
 
@@ -94,7 +95,7 @@ def open_parts(target: Path, job: dict[str, Any], *, resume: bool) -> Iterator[P
     folder = target.with_name(f".{target.name}.parts")
     _check_ours(folder)
     folder.mkdir(exist_ok=True)
-    with _locked(folder / "lock", target.name):
+    with _alone(folder / "lock", target.name):
         _check_ours(folder)  # with the lock held, nothing changes any more
         if not resume:
             _clear(folder)
@@ -195,24 +196,13 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    """Hold a file that two runs into one output cannot hold together, where the system has such."""
+def _alone(path: Path, name: str) -> Iterator[None]:
+    """Hold the lock of an output, or say that another run writes it."""
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = os.path.samestat(os.fstat(stream.fileno()), path.stat())
-        except (BlockingIOError, FileNotFoundError):
-            free = False
-        except OSError:  # a file system without locks
-            free = True
-        if not free:  # held by another run, or removed by the run that held it before
-            raise DataError(f"{name}: another run is writing it; wait for it to end")
-        yield
+        with locked(path):
+            yield
+    except LockedError:
+        raise DataError(f"{name}: another run is writing it; wait for it to end") from None
 
 
 def _faults(folder: Path, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""Where a long training's unfinished work is kept: checkpoints and answers, each written whole.
+"""Where a training's unfinished work is kept: checkpoints and answers, each written whole.
 
 Takes arrays by name, gives them back after a restart. Holds no pickle: arrays are safetensors,
 answers NumPy's own format. Torch is named for its types alone: it is not imported here.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from tidegate.training.metrics import Metrics
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -39,79 +44,97 @@ class Checkpoint:
 
 
 class Workspace:
-    """A folder of one training's unfinished work.
+    """A folder of one part of a training's unfinished work.
 
     Parameters
     ----------
-    folder : made if it is not there
-    key : what the work depends on; work of another key is not gone on with
-    resume : go on with what lies there, or begin anew
+    folder : made if it is not there; the folder it is in must be
+    metrics : where the epochs of all parts are written down, by default nowhere
+    name : of the part, among the metrics
 
     Raises
     ------
-    ConfigError : it is to be resumed, and what lies there is of other data or settings; what lies
-        there is no such work, and stays; or nothing can be written there
+    ConfigError : nothing can be written there
 
     Examples
     --------
     >>> import tempfile
-    >>> work = Workspace(Path(tempfile.mkdtemp()) / "work", key="a", resume=True)
+    >>> work = Workspace(Path(tempfile.mkdtemp()) / "work")
     >>> work.keep("half-way", {"w": np.ones(2)}, {"step": 7})
     >>> work.kept("half-way").facts
     {'step': 7}
     """
 
-    def __init__(self, folder: Path, *, key: str, resume: bool) -> None:
-        self.folder = folder
-        found = self._found()
-        if found is not None and found != key and resume:
-            raise ConfigError(
-                f"resume: {folder} holds the work of other data or settings; give those again, or "
-                "leave out --resume to begin anew"
-            )
+    def __init__(self, folder: Path, *, metrics: Metrics | None = None, name: str = "") -> None:
+        self.folder, self.metrics, self.name = folder, metrics, name
         try:
-            if found is not None and not resume:
-                shutil.rmtree(folder)
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         except OSError as fault:
-            raise ConfigError(f"{folder}: {fault.strerror}; name another output") from fault
-        self._write("key.json", lambda beside: beside.write_text(json.dumps(key), "utf-8"))
+            raise unwritable(folder, fault) from fault
 
-    def _found(self) -> str | None:
-        """Return the key of the work that lies there, or None if there is none."""
-        if not os.path.lexists(self.folder):
-            return None
-        try:
-            found = json.loads((self.folder / "key.json").read_bytes())
-        except (OSError, ValueError, RecursionError):
-            found = None
-        if isinstance(found, str):
-            return found
-        if self.folder.is_dir() and all(p.name == "key.json.new" for p in self.folder.iterdir()):
-            return None
-        raise ConfigError(
-            f"{self.folder}: found something else where unfinished work goes; move it, or name "
-            "another output"
-        )
+    def within(self, name: str) -> Workspace:
+        """Return the workspace of a part of this one's work."""
+        within = f"{self.name}/{name}".lstrip("/")
+        return Workspace(self.folder / name, metrics=self.metrics, name=within)
+
+    def clear(self) -> None:
+        """Remove the folder: what is in it is no more needed."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def bind(self, key: str) -> None:
+        """Say what the work here depends on, beside the run's data and settings.
+
+        Raises
+        ------
+        ConfigError
+            What lies here depends on something else.
+        """
+        place = self.folder / "key.json"
+        found: Any = None
+        if place.exists():
+            with suppress(OSError, ValueError, RecursionError):
+                found = json.loads(place.read_bytes())
+            if found != key:
+                raise ConfigError(
+                    f"resume: {self.folder} holds the work of another teacher or other texts; give "
+                    "those again, or leave out --resume to begin anew"
+                )
+        self._write("key.json", lambda beside: beside.write_text(json.dumps(key), "utf-8"))
 
     def keep(self, name: str, arrays: Arrays, facts: Mapping[str, Any]) -> None:
         """Keep a checkpoint in the place of the last one of that name."""
         whole = {key: np.array(array, order="C") for key, array in arrays.items()}
-        metadata = {"facts": json.dumps(dict(facts))}
+        said = json.dumps(dict(facts))
+        metadata = {"facts": said, "crc32": _checksum(whole, said)}
         self._write(f"{name}.safetensors", lambda beside: save_file(whole, beside, metadata))
 
     def kept(self, name: str) -> Checkpoint | None:
-        """Return the last checkpoint of a name, if there is one."""
+        """Return the last checkpoint of a name, if there is one.
+
+        Raises
+        ------
+        ConfigError
+            It is broken.
+        """
         path = self.folder / f"{name}.safetensors"
         if not path.exists():
             return None
         try:
             with safe_open(path, framework="numpy") as stream:
-                facts = json.loads(stream.metadata()["facts"])
+                metadata = stream.metadata()
+                said = metadata["facts"]
                 arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+            if metadata["crc32"] != _checksum(arrays, said):
+                raise ValueError("its checksum is another")
+            facts = json.loads(said)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
             raise _broken(path, fault) from fault
         return Checkpoint(arrays=arrays, facts=facts)
+
+    def forget(self, name: str) -> None:
+        """Remove the checkpoint of a name, if there is one."""
+        with suppress(OSError):
+            (self.folder / f"{name}.safetensors").unlink(missing_ok=True)
 
     def keep_answers(self, key: str, answers: npt.NDArray[np.float64]) -> None:
         """Keep answers under a key."""
@@ -135,22 +158,80 @@ class Workspace:
 
     def _write(self, name: str, save: Callable[[Path], object]) -> None:
         """Write a file beside its place and rename it."""
-        place = self.folder / name
-        beside = self.folder / f"{name}.new"
-        try:
-            save(beside)
-            beside.replace(place)
-        except (OSError, SafetensorError) as fault:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            said = getattr(fault, "strerror", None) or fault
-            raise ConfigError(
-                f"{place}: {said}; the work before it is kept: mend it, and --resume goes on"
-            ) from fault
+        write_whole(self.folder / name, save)
+
+
+def once(work: Workspace | None, name: str, make: Callable[[], Arrays]) -> Arrays:
+    """Return arrays that are kept under a name; if there are none, make and keep them.
+
+    Parameters
+    ----------
+    work : where; None: they are made
+    """
+    if work is None:
+        return make()
+    kept = work.kept(name)
+    if kept is None:
+        work.keep(name, make(), {})
+        kept = work.kept(name)  # read back, so that arrays lie in memory as after a restart
+    return {} if kept is None else kept.arrays
+
+
+def write_whole(place: Path, save: Callable[[Path], object], *, lasting: bool = True) -> None:
+    """Write a file beside its place and rename it, so that a kill leaves the old one or the new.
+
+    Parameters
+    ----------
+    save : writes to the path that it is given
+    lasting : whether it should be there after a power cut, too
+
+    Raises
+    ------
+    ConfigError
+        The system does not let it; the message says that the work before it is kept.
+    """
+    beside = place.with_name(f"{place.name}.new")
+    try:
+        save(beside)
+        if lasting:  # else a power cut may leave the new name without its bytes
+            with beside.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        beside.replace(place)
+    except (OSError, SafetensorError) as fault:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise unwritable(place, fault) from fault
+
+
+def unwritable(place: Path, fault: Exception) -> ConfigError:
+    """Return what to say if something cannot be kept."""
+    number = _OS_ERROR.search(str(fault))  # safetensors wraps what the system says
+    said = os.strerror(int(number[1])) if number else getattr(fault, "strerror", None) or fault
+    gone = place.parent
+    if not gone.is_dir():
+        while not gone.parent.is_dir():
+            gone = gone.parent
+        return ConfigError(f"{gone}: was removed while the run kept its work there; train again")
+    return ConfigError(
+        f"{place}: {said}; the work before it is kept: mend it, and --resume goes on"
+    )
 
 
 def _broken(path: Path, fault: Exception) -> ConfigError:
-    return ConfigError(f"{path}: broken ({fault}); leave out --resume to begin anew")
+    return ConfigError(
+        f"{path}: broken ({fault}); remove it, and --resume does this part again; or leave out "
+        "--resume to begin anew"
+    )
+
+
+def _checksum(arrays: Arrays, facts: str) -> str:
+    """Return a checksum of arrays and facts: safetensors has none."""
+    found = zlib.crc32(facts.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
+        found = zlib.crc32(array.reshape(-1).view(np.uint8).data, found)
+    return f"{found:08x}"
 
 
 def key_of(parts: Any) -> str:

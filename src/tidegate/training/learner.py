@@ -25,12 +25,14 @@ from tidegate.data.splits import (
 )
 from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation.thresholds import parse_rule
+from tidegate.training.checkpoint import Workspace
 from tidegate.training.held_out import (
     Contestant,
     HeldOut,
     by_cross_validation,
     by_split,
     calibrated,
+    kept_fold,
     with_thresholds,
 )
 from tidegate.training.loop import Epoch
@@ -47,6 +49,7 @@ class Learner:
     Parameters
     ----------
     sample_weight : (N,) how much each row counts in the loss
+    work : where unfinished work is kept, and gone on with; by default nowhere
     on_prepared, on_epoch : called with the prepared rows of a split, and after each of its epochs
     """
 
@@ -56,11 +59,12 @@ class Learner:
         config: Config,
         *,
         sample_weight: Weights | None = None,
+        work: Workspace | None = None,
         on_prepared: Callable[[Prepared], None] = lambda prepared: None,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     ) -> None:
         self.dataset, self.config = dataset, config
-        self.sample_weight = sample_weight
+        self.sample_weight, self.work = sample_weight, work
         self.on_prepared, self.on_epoch = on_prepared, on_epoch
 
     @property
@@ -82,26 +86,37 @@ class Learner:
         """Train on the first rows, with thresholds and temperature chosen on some of them."""
         return train(
             self.dataset, self.config, rows=rows, sample_weight=self.sample_weight,
+            work=self.work, name="scored",
             on_prepared=self.on_prepared, on_epoch=self.on_epoch,
         )  # fmt: skip
 
     def learn_fold(
-        self, dataset: Dataset, config: Config, *, rows: tuple[Indices, Indices]
+        self,
+        dataset: Dataset,
+        config: Config,
+        *,
+        rows: tuple[Indices, Indices],
+        work: Workspace | None = None,
     ) -> Trained:
         """Train on the first rows, as one of the models of a cross-validation."""
-        return train(dataset, config, rows=rows, sample_weight=self.sample_weight)
+        return train(dataset, config, rows=rows, sample_weight=self.sample_weight, work=work)
 
     def learn_all(self) -> Trained:
         """Train on every row, none kept to choose thresholds on."""
         rows = np.arange(len(self.dataset))
         trained = train(
             self.dataset, undecided(self.config), rows=(rows, rows[:0]),
-            sample_weight=self.sample_weight,
+            sample_weight=self.sample_weight, work=self.work, name="shipped",
         )  # fmt: skip
         return with_config(trained, self.config)
 
-    def contestants(self) -> Mapping[str, Contestant]:
-        """Return further rivals of the model that `learn` trained, by name."""
+    def contestants(self, work: Workspace | None = None) -> Mapping[str, Contestant]:
+        """Return further rivals of the model that `learn` trained, by name.
+
+        Parameters
+        ----------
+        work : where the unfinished work on them is kept
+        """
         return {}
 
 
@@ -147,7 +162,7 @@ def _first_answers(learner: Learner) -> HeldOut:
     if learner.few_rows:
         held_out = by_cross_validation(
             dataset, undecided(config), folds=config.data.folds, learn=learner.learn_fold,
-            baseline=False,
+            baseline=False, work=learner.work,
         )  # fmt: skip
         # No figure is made of these answers, so that thresholds may be chosen on all of them.
         return with_thresholds(held_out, config.training.threshold)
@@ -183,12 +198,16 @@ def train_and_score(
     check_rule(dataset, config, way=way)
     part: Trained | None = None
     if way == "split":
-        part = learner.learn(split(dataset, config.data))
-        held_out = by_split(part, learner.contestants())
+        part = learned = learner.learn(split(dataset, config.data))
+        held_out = kept_fold(
+            learner.work, "held-out", part.test,
+            lambda place: by_split(learned, learner.contestants(place)),
+        )  # fmt: skip
     else:
         held_out = by_cross_validation(
-            dataset, config, folds=config.data.folds, learn=learner.learn_fold, on_fold=on_fold
-        )
+            dataset, config, folds=config.data.folds, learn=learner.learn_fold,
+            work=learner.work, on_fold=on_fold,
+        )  # fmt: skip
     if config.training.calibrate:
         held_out = calibrated(held_out)
     if part is not None and not refit:

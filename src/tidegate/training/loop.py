@@ -1,15 +1,18 @@
 """The training loop: plain PyTorch, one line an epoch.
 
 Takes a network, encoded messages and the training config; changes the network's weights and gives
-what happened in each epoch. Knows nothing of text, files or reports.
+what happened in each epoch. Knows nothing of text, files or reports. With a workspace, a run that
+was killed goes on where it was kept and takes the very steps that it would have taken.
 """
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +22,20 @@ from torch import Tensor, nn
 from tidegate.config import Kind, TrainingConfig
 from tidegate.engine.batches import length_pools
 from tidegate.training.checkpoint import Workspace, restore_state, state_of
+from tidegate.training.holding import held_signals
+from tidegate.training.losses import (
+    Loss,
+    check_converges,
+    check_finite,
+    class_weights,
+    make_loss,
+    n_right,
+)
 from tidegate.training.model import MessageNet
 
-# Of logits (B, C), targets, and what each message counts.
-Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+SAVE_EVERY_S = 5.0  # of work in an epoch that a killed run may lose
+_SAVING_SHARE = 0.02  # of the time, at most, goes into keeping work
+_CURE = "lower --learning-rate, or set --clip-norm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,49 +88,167 @@ def fit(
     Parameters
     ----------
     train, watched : rows to learn from, and rows to score after each epoch without learning
-    work, name : where each epoch's end is kept, by default nowhere, and the checkpoint's name
+    work, name : where unfinished work is kept, by default nowhere, and the checkpoint's name
     on_epoch : called after each epoch
+
+    Raises
+    ------
+    ConfigError
+        The loss is not finite, or training diverges; or the work cannot be kept.
     """
+    outputs = model.output.out_features
     # Of the training rows for both: a class may be missing among the watched ones.
-    class_weights = _class_weights(train, config, kind=kind, n_outputs=model.output.out_features)
-    loss_of = _loss(class_weights, kind=kind, smoothing=config.label_smoothing)
-    watch = partial(_watch, loss=_loss(class_weights, kind=kind, smoothing=0.0))
-    optimizer = _optimizer(model, config)
+    weights = class_weights(train.targets, config, kind=kind, n_outputs=outputs)
+    loss_of = make_loss(weights, kind=kind, smoothing=config.label_smoothing)
+    watch = partial(_watch, loss=make_loss(weights, kind=kind, smoothing=0.0))
     batches = _batches(train, config)
-    schedule = _schedule(optimizer, config, steps=config.epochs * len(batches(0)))
-    history = [] if work is None else _resume(work, name, model, optimizer, config)
-    with warnings.catch_warnings():  # that the optimizer has made no step: an earlier run made them
-        warnings.simplefilter("ignore", UserWarning)
-        for _ in range(len(history) * len(batches(0))):
-            schedule.step()
-    for number in range(len(history), config.epochs):
-        model.train()
-        losses, right = [], 0.0
-        for rows in batches(number):
-            ids, lengths, targets = _take(train, rows)
-            with _precision(config):
-                logits = model(ids, lengths).float()
-            loss = loss_of(logits, targets, None if train.weights is None else train.weights[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            if config.clip_norm:
-                nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.detach())
-            right += _n_right(logits.detach(), targets, kind=kind)
-        seen = torch.stack(losses)
-        test_loss, test_accuracy = watch(model, watched, config, kind=kind)
-        epoch = Epoch(
-            number=number + 1, loss=float(seen.mean()), last_loss=float(seen[-1]),
-            train_accuracy=right / len(train), test_loss=test_loss, test_accuracy=test_accuracy,
-        )  # fmt: skip
-        history.append(epoch)
-        if work is not None:
-            arrays = {**state_of(model, optimizer), **_generators(config)}
-            work.keep(name, arrays, {"history": [asdict(e) for e in history]})
-        on_epoch(epoch)
-    return history
+    course = Course(model, config, steps_an_epoch=len(batches(0)), work=work, name=name)
+    weight = 1.0 if train.weights is None else float(train.weights.mean())
+    try:
+        for number in range(len(course.history), config.epochs):
+            model.train()
+            for rows in batches(number)[len(course.losses) :]:
+                ids, lengths, targets = _take(train, rows)
+                with _precision(config):
+                    logits = model(ids, lengths).float()
+                loss = loss_of(
+                    logits, targets, None if train.weights is None else train.weights[rows]
+                )
+                where = f"epoch {number + 1}, step {len(course.losses) + 1}"
+                check_finite(loss, what=where, rate=config.learning_rate, cure=_CURE)
+                course.step(loss, right=n_right(logits.detach(), targets, kind=kind))
+            mean, last = course.loss()
+            check_converges(
+                mean, kind=kind, n_outputs=outputs, weight=weight, what=f"epoch {number + 1}",
+                cure=_CURE,
+            )  # fmt: skip
+            test_loss, test_accuracy = watch(model, watched, config, kind=kind)
+            epoch = Epoch(
+                number=number + 1, loss=mean, last_loss=last,
+                train_accuracy=course.right / len(train), test_loss=test_loss,
+                test_accuracy=test_accuracy,
+            )  # fmt: skip
+            course.end(epoch, last=number + 1 == config.epochs)
+            on_epoch(epoch)
+    except Exception:
+        raise
+    except BaseException:  # a signal: what is done is kept
+        course.interrupted()
+        raise
+    return course.history
+
+
+class Course:
+    """How far a training is, and all that its next step needs.
+
+    Parameters
+    ----------
+    steps_an_epoch : what the learning rate's course is made for
+    work, name : where it is kept, and perhaps was before; its name there
+
+    Attributes
+    ----------
+    history : the epochs that are done
+    losses, right : of the steps of the epoch that is not: the losses, and messages decided rightly
+    """
+
+    def __init__(
+        self,
+        model: MessageNet,
+        config: TrainingConfig,
+        *,
+        steps_an_epoch: int,
+        work: Workspace | None,
+        name: str,
+    ) -> None:
+        self.model, self.config, self.work, self.name = model, config, work, name
+        self.optimizer = _optimizer(model, config)
+        self.schedule = _schedule(self.optimizer, config, steps=config.epochs * steps_an_epoch)
+        self.history: list[Epoch] = []
+        self.seconds: list[float] = []  # of each epoch
+        self.losses: list[Tensor] = []
+        self.right = 0.0
+        kept = None if work is None else work.kept(name)
+        if kept is not None:
+            self._restore(dict(kept.arrays), kept.facts)
+        with warnings.catch_warnings():  # that the optimizer has made no step: another run made it
+            warnings.simplefilter("ignore", UserWarning)
+            for _ in range(len(self.history) * steps_an_epoch + len(self.losses)):
+                self.schedule.step()
+        self._random = _generators(config)
+        self._began = self._saved = time.monotonic()
+        self._cost_s = 0.0
+
+    def step(self, loss: Tensor, *, right: float) -> None:
+        """Change the weights by a step's loss; keep the work if the last time is long ago."""
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        with held_signals():
+            self.optimizer.step()
+            self.schedule.step()
+            self.losses.append(loss.detach())
+            self.right += right
+            if self.work is not None:
+                self._random = _generators(self.config)
+        if time.monotonic() - self._saved >= SAVE_EVERY_S:
+            self._save()
+
+    def loss(self) -> tuple[float, float]:
+        """Return the mean loss of the epoch's steps, and the last one's."""
+        seen = torch.stack(self.losses)
+        return float(seen.mean()), float(seen[-1])
+
+    def end(self, epoch: Epoch, *, last: bool) -> None:
+        """End an epoch, and keep the work: after the last always, else where that costs little."""
+        now = time.monotonic()
+        with held_signals():
+            self.history.append(epoch)
+            self.seconds.append(round(now - self._began, 3))
+            self.losses, self.right, self._began = [], 0.0, now
+            if self.work is not None:
+                self._random = _generators(self.config)
+        if last or now - self._saved >= self._cost_s / _SAVING_SHARE:
+            self._save(finished=last)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Write the epochs down for people."""
+        if self.work is not None and self.work.metrics is not None:
+            part = f"{self.work.name}/{self.name}".lstrip("/")
+            pairs = zip(self.history, self.seconds, strict=True)
+            self.work.metrics.tell(part, [{**asdict(e), "seconds": s} for e, s in pairs])
+
+    def interrupted(self) -> None:
+        """Keep the work at a signal: none comes in the middle of a change."""
+        self._save()
+
+    def _save(self, *, finished: bool = False) -> None:
+        if self.work is None:
+            return
+        started = time.monotonic()
+        moments = None if finished else self.optimizer  # at the end of no more use
+        arrays = {**state_of(self.model, moments), **self._random}
+        if self.losses:
+            arrays["losses"] = torch.stack(self.losses).cpu().numpy()
+        self.work.keep(self.name, arrays, {
+            "history": [asdict(epoch) for epoch in self.history], "seconds": self.seconds,
+            "right": self.right,
+        })  # fmt: skip
+        self._saved = time.monotonic()
+        self._cost_s = self._saved - started
+
+    def _restore(self, arrays: dict[str, npt.NDArray[Any]], facts: dict[str, Any]) -> None:
+        torch.set_rng_state(torch.from_numpy(arrays.pop("random")))
+        if self.config.device == "cuda":
+            torch.cuda.set_rng_state(torch.from_numpy(arrays.pop("random-cuda")))
+        losses = torch.from_numpy(arrays.pop("losses", np.zeros(0, np.float32)))
+        self.losses = list(losses.to(self.config.device))
+        restore_state(self.model, self.optimizer, arrays)
+        self.history = [Epoch(**epoch) for epoch in facts["history"]]
+        self.seconds, self.right = facts["seconds"], facts["right"]
+        self._tell()  # the run may have ended between keeping the last epoch and telling it
 
 
 def _generators(config: TrainingConfig) -> dict[str, npt.NDArray[np.uint8]]:
@@ -126,25 +257,6 @@ def _generators(config: TrainingConfig) -> dict[str, npt.NDArray[np.uint8]]:
     if config.device == "cuda":
         found["random-cuda"] = torch.cuda.get_rng_state().numpy()
     return found
-
-
-def _resume(
-    work: Workspace,
-    name: str,
-    model: MessageNet,
-    optimizer: torch.optim.Optimizer,
-    config: TrainingConfig,
-) -> list[Epoch]:
-    """Bring back the end of the last epoch kept; return the epochs done."""
-    kept = work.kept(name)
-    if kept is None:
-        return []
-    arrays = dict(kept.arrays)
-    torch.set_rng_state(torch.from_numpy(arrays.pop("random")))
-    if config.device == "cuda":
-        torch.cuda.set_rng_state(torch.from_numpy(arrays.pop("random-cuda")))
-    restore_state(model, optimizer, arrays)
-    return [Epoch(**facts) for facts in kept.facts["history"]]
 
 
 def _batches(train: Encoded, config: TrainingConfig) -> Callable[[int], list[Tensor]]:
@@ -193,59 +305,7 @@ def _watch(
         return float("nan"), float("nan")
     logits = predict_logits(model, watched, batch_size=config.batch_size)
     found = loss(logits, watched.targets, None)
-    return float(found), _n_right(logits, watched.targets, kind=kind) / len(watched)
-
-
-def _n_right(logits: Tensor, targets: Tensor, *, kind: Kind) -> float:
-    """Return how many messages the logits decide rightly; multi-label: the sum of their shares."""
-    if kind == "multilabel":
-        return float(((logits >= 0) == (targets >= 0.5)).float().mean(dim=1).sum())
-    if targets.ndim == 2:
-        targets = targets.argmax(dim=1)
-    chosen = (logits[:, 0] >= 0).long() if kind == "binary" else logits.argmax(dim=1)
-    return float((chosen == targets).sum())
-
-
-def _loss(class_weights: Tensor | None, *, kind: Kind, smoothing: float) -> Loss:
-    """Return the mean loss of logits (B, C): cross-entropy, or binary cross-entropy on logits."""
-
-    def loss(logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        if kind == "multiclass":
-            each = nn.functional.cross_entropy(
-                logits, targets, weight=class_weights, label_smoothing=smoothing, reduction="none"
-            )
-        else:
-            y = targets.float() if kind == "multilabel" else _positive(targets)[:, None]
-            soft = y * (1.0 - smoothing) + 0.5 * smoothing
-            each = nn.functional.binary_cross_entropy_with_logits(logits, soft, reduction="none")
-            if class_weights is not None:
-                each = each * torch.where(y >= 0.5, class_weights[1], class_weights[0])
-            each = each.mean(dim=1)
-        return each.mean() if weights is None else (each * weights).mean()
-
-    return loss
-
-
-def _positive(targets: Tensor) -> Tensor:
-    """Return the binary target's (soft) share of the second label."""
-    return targets[:, 1] if targets.ndim == 2 else targets.float()
-
-
-def _class_weights(
-    data: Encoded, config: TrainingConfig, *, kind: Kind, n_outputs: int
-) -> Tensor | None:
-    """Return n / (classes · count) of each class; multi-label: (2, L), for 0 and for 1.
-
-    A class without a row in the data has the weight of one with one row.
-    """
-    if config.class_weights == "none":
-        return None
-    if kind == "multilabel":
-        positive = data.targets.float().mean(dim=0).clamp(1e-3, 1 - 1e-3)
-        return torch.stack([0.5 / (1 - positive), 0.5 / positive])
-    targets = data.targets.argmax(dim=1) if data.targets.ndim == 2 else data.targets
-    counts = torch.bincount(targets, minlength=max(2, n_outputs)).clamp(min=1).float()
-    return len(data) / (len(counts) * counts)
+    return float(found), n_right(logits, watched.targets, kind=kind) / len(watched)
 
 
 def _optimizer(model: MessageNet, config: TrainingConfig) -> torch.optim.Optimizer:

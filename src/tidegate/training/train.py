@@ -23,7 +23,7 @@ from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
 from tidegate.evaluation.thresholds import choose_threshold, parse_rule
 from tidegate.presets import fitted
-from tidegate.training.checkpoint import Workspace
+from tidegate.training.checkpoint import Workspace, once
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
@@ -66,6 +66,8 @@ def train(
     *,
     rows: tuple[Indices, Indices] | None = None,
     sample_weight: Weights | None = None,
+    work: Workspace | None = None,
+    name: str = "model",
     on_prepared: Callable[[Prepared], None] = lambda prepared: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
@@ -75,13 +77,14 @@ def train(
     ----------
     rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
     sample_weight : (N,) how much each row counts in the loss
+    work, name : where unfinished work is kept and gone on with, by default nowhere, and its name
     on_prepared, on_epoch : called with the prepared rows, and after each epoch
 
     Raises
     ------
     ConfigError, DataError
-        A setting or the data do not allow it; or the config names a teacher, whose student
-        `distillation.student.train_student` trains.
+        A setting or the data do not allow it; training diverges; or the config names a teacher,
+        whose student `distillation.student.train_student` trains.
     ParityError
         The exported engine disagrees with torch.
     """
@@ -90,7 +93,10 @@ def train(
     prepared, validation = read_rows(dataset, config, rows)
     on_prepared(prepared)
     with torch_threads(config.training.threads):
-        return trained_on(prepared, validation, sample_weight=sample_weight, on_epoch=on_epoch)
+        return trained_on(
+            prepared, validation, sample_weight=sample_weight, work=work, name=name,
+            on_epoch=on_epoch,
+        )  # fmt: skip
 
 
 def read_rows(
@@ -121,15 +127,25 @@ def trained_on(
     name: str = "student",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
-    """Fit, export, and choose thresholds; count what random initial states would change."""
+    """Fit, export, and choose thresholds; count what random initial states would change.
+
+    Parameters
+    ----------
+    soft_labels : what is learned from in place of the rows' own labels
+    work, name : as in `train`
+    """
     test_rows = prepared.test_rows
     model, history = _fit(
         prepared, sample_weight, soft_labels, work=work, name=name, on_epoch=on_epoch
     )
     random_logits = None
     if model.random_states and len(test_rows):
-        random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
-    ngrams = _ngrams(prepared, sample_weight, soft_labels)
+        with torch.random.fork_rng(devices=[]):  # else a resumed run would draw other states
+            torch.manual_seed(prepared.config.training.seed)
+            random_logits = predict_logits(model, prepared.encoded(test_rows)).cpu().numpy()
+    ngrams = None
+    if prepared.config.network.ngrams != "none":
+        ngrams = once(work, f"{name}.linear", lambda: _ngrams(prepared, sample_weight, soft_labels))
     bundle = _decided(to_bundle(model, prepared, ngrams=ngrams), prepared, validation)
     changes = None
     if random_logits is not None:
@@ -216,11 +232,9 @@ def _fit(
 
 def _ngrams(
     prepared: Prepared, sample_weight: Weights | None, soft_labels: SoftLabels | None
-) -> dict[str, npt.NDArray[Any]] | None:
-    """Train the linear branch on what the network learned from, if the config has one."""
+) -> dict[str, npt.NDArray[Any]]:
+    """Train the linear branch on what the network learned from."""
     config, dataset = prepared.config, prepared.dataset
-    if config.network.ngrams == "none":
-        return None
     if config.text.unknown == "drop" or config.network.pooling == "padded_last":
         raise ConfigError(
             "ngrams: found with unknown=drop or pooling=padded_last, which hide words from it or "

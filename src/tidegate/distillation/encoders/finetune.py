@@ -22,11 +22,14 @@ from tidegate.distillation.encoders.encoder import Encoder
 from tidegate.distillation.soft_labels import log_odds
 from tidegate.engine.batches import length_pools
 from tidegate.training.checkpoint import Workspace, restore_state, state_of
+from tidegate.training.holding import held_signals
+from tidegate.training.losses import check_finite
 
 BATCH, EPOCHS, RATE, DECAY, WARMUP, CLIP = 32, 2, 8e-5, 0.01, 0.1, 1.0
 HEAD_RATE = 2e-3  # the head begins untrained: at the encoder's rate it would hardly move
 SAVE_EVERY_S = 30.0
 BLOCK, LABEL_BATCH = 2048, 128  # texts kept together, and answered together
+_CURE = "check the encoder's weights, or name another"
 Floats = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
 Say = Callable[[str], None]
@@ -62,39 +65,82 @@ def finetune(
     batches = _batches(pieces, seed)
     begin_at_shares(encoder.head, targets, kind)
     optimizer = _optimizer(encoder)
-    place = name.replace(" ", "-")
-    step, kept = 0, workspace.kept(place) if workspace is not None else None
-    if kept is not None:
-        restore_state(encoder, optimizer, kept.arrays)
-        step = kept.facts["step"]
+    kept = _Kept(
+        encoder, optimizer, workspace, name=name, total=len(batches), every_s=save_every_s, say=say
+    )
     y = torch.from_numpy(targets).to(encoder.head.weight.device)
-    saved = started = time.monotonic()
-    first = step
     encoder.train()
-    while step < len(batches):
-        rows = batches[step]
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * _cycle(step / len(batches))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed * 1_000_003 + step)  # dropout
-            with _autocast(encoder, precision):
-                logits = encoder([pieces[i] for i in rows])
-        loss = _loss(logits.float(), y[torch.from_numpy(rows)], kind)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(encoder.parameters(), CLIP)
-        optimizer.step()
-        step += 1
-        now = time.monotonic()
-        if now - saved >= save_every_s or step == len(batches):
-            if workspace is not None:
-                moments = optimizer if step < len(batches) else None  # at the end of no more use
-                workspace.keep(place, state_of(encoder, moments), {"step": step})
-            left = (now - started) / (step - first) * (len(batches) - step)
-            say(f"teacher: {name}, step {step} of {len(batches)}, {left:.0f} s left")
-            saved = time.monotonic()
+    try:
+        while kept.step < len(batches):
+            step, rows = kept.step, batches[kept.step]
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * _cycle(step / len(batches))
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed * 1_000_003 + step)  # dropout
+                with _autocast(encoder, precision):
+                    logits = encoder([pieces[i] for i in rows])
+            loss = _loss(logits.float(), y[torch.from_numpy(rows)], kind)
+            check_finite(loss, what=f"teacher: {name}, step {step + 1}", rate=RATE, cure=_CURE)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(encoder.parameters(), CLIP)
+            with held_signals():
+                optimizer.step()
+                kept.step += 1
+            kept.keep()
+    except Exception:
+        raise
+    except BaseException:  # a signal: what is done is kept
+        kept.interrupted()
+        raise
     optimizer.zero_grad()
     encoder.eval()
+
+
+class _Kept:
+    """How many steps of a fine-tuning are done, and where that is kept now and then."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        optimizer: torch.optim.Optimizer,
+        workspace: Workspace | None,
+        *,
+        name: str,
+        total: int,
+        every_s: float,
+        say: Say,
+    ) -> None:
+        self.encoder, self.optimizer, self.workspace = encoder, optimizer, workspace
+        self.name, self.total, self.every_s, self.say = name, total, every_s, say
+        self.place = name.replace(" ", "-")
+        self.step = 0
+        found = None if workspace is None else workspace.kept(self.place)
+        if found is not None:
+            restore_state(encoder, optimizer, found.arrays)
+            self.step = found.facts["step"]
+        self._first = self.step
+        self._saved = self._started = time.monotonic()
+
+    def keep(self) -> None:
+        """Keep the steps done, if the last time is long ago, and say how many they are."""
+        now = time.monotonic()
+        if now - self._saved >= self.every_s or self.step == self.total:
+            self._save()
+            done = self.step - self._first
+            left = (now - self._started) / done * (self.total - self.step)
+            self.say(f"teacher: {self.name}, step {self.step} of {self.total}, {left:.0f} s left")
+            self._saved = time.monotonic()
+
+    def interrupted(self) -> None:
+        """Keep the steps done, at a signal: none comes in the middle of a change."""
+        self._save()
+
+    def _save(self) -> None:
+        if self.workspace is not None:
+            moments = self.optimizer if self.step < self.total else None  # then of no more use
+            state = state_of(self.encoder, moments)
+            self.workspace.keep(self.place, state, {"step": self.step})
 
 
 @torch.no_grad()
