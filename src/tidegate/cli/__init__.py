@@ -31,6 +31,7 @@ from tidegate.cli import (
     review,
     serve,
     suggest,
+    sweep,
     train,
     walk,
 )
@@ -59,6 +60,7 @@ app.command("fetch")(fetch.fetch)
 app.command("inspect")(inspect.inspect)
 app.command("check")(check.check)
 app.command("review")(review.review)
+app.command("sweep")(sweep.sweep)
 app.command("suggest")(suggest.suggest)
 app.command("serve")(serve.serve)
 

@@ -33,12 +33,16 @@ if TYPE_CHECKING:
 
     from tidegate.cli.repeating import Base
     from tidegate.config import Config
+    from tidegate.data.checks import Finding
     from tidegate.data.dataset import Dataset
     from tidegate.engine.bundle import Bundle
     from tidegate.training.checkpoint import Workspace
     from tidegate.training.learner import Learner
     from tidegate.training.loop import Epoch
     from tidegate.training.prepare import Prepared
+
+
+_MOST_CHECKED = 100_000  # rows
 
 
 @with_settings
@@ -201,7 +205,20 @@ def _trained(
     note = untested(dataset, scored.test)
     if note:
         say("", note)
-    return with_report(scored, title=title, private=how.private)
+    found = _findings(dataset, config)
+    return with_report(scored, title=title, private=how.private, findings=found)
+
+
+def _findings(dataset: Dataset, config: Config) -> list[Finding]:
+    """Return what `check` finds in the rows, for the report's head; of very many nothing."""
+    from tidegate.data.checks import check_dataset
+    from tidegate.text.tokenizers import make_tokenizer
+
+    if len(dataset) > _MOST_CHECKED:
+        return []
+    return check_dataset(
+        dataset, tokenize=make_tokenizer(config.text), limit=config.text.max_tokens or None
+    )
 
 
 def _learner(
@@ -209,11 +226,17 @@ def _learner(
 ) -> Learner:
     """Return what trains the config, with its teacher or without one."""
 
+    lesson = config.text.tokenizer == "lesson"  # whose figures are the notebook's, one by one
+
     def on_prepared(prepared: Prepared) -> None:
-        tell(*prepared.figures(), "")
+        if lesson:
+            tell(*prepared.figures(), "")
 
     def on_epoch(epoch: Epoch) -> None:
-        tell(epoch_line(epoch))
+        if lesson:
+            tell(epoch_line(epoch))
+        else:
+            say(f"epoch {epoch.number}: loss {epoch.loss:.3f}")
 
     if config.distillation.teacher == "none":
         from tidegate.training.learner import Learner
