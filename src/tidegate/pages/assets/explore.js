@@ -35,7 +35,7 @@ const provider = {
   walk: async (text, label, { signal }) => {
     await drawn();
     signal.throwIfAborted();
-    return state.engine.walk(text, { label, ...options(text) });
+    return state.engine.walkInTurns(text, { label, ...options(text) }, signal);
   },
 };
 
