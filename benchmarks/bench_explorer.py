@@ -103,7 +103,7 @@ def opened(browser: Any, path: Path) -> tuple[Any, float]:
     page = browser.new_page(viewport={"width": 1180, "height": 900})
     page.add_init_script(WATCH)
     page.goto(path.as_uri())
-    page.wait_for_function("window.openedAt !== undefined")
+    page.wait_for_function("() => window.openedAt !== undefined", timeout=120_000)
     return page, page.evaluate("window.openedAt")
 
 
