@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo explorer test coverage test-slow test-heavy test-all lint format bench clean
+.PHONY: demo explorer docs test coverage test-slow test-heavy test-all lint format bench clean
 
 # The stamp is older than what it was installed from only when that changed.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -23,6 +23,11 @@ explorer.html: demo/model/manifest.json
 
 demo/model/manifest.json: $(VENV)/installed
 	$(BIN)/tidegate demo -o demo/model
+
+# The documentation as a site in build/site, warnings being errors; the explorer lies beside it.
+docs: $(VENV)/installed explorer.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not heavy"

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from conftest import WORDS, tiny_bundle, with_vectors
+from conftest import WORDS, tiny_bundle, with_ngrams, with_vectors
 from tidegate.cli import main
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
@@ -57,6 +57,16 @@ def test_words_out_of_vocabulary_are_read_by_their_pieces(tmp_path: Path) -> Non
     assert largest_difference(bundle, tmp_path / "m.onnx") <= TOLERANCE
     new, unheard = Predictor(bundle).predict_proba(["firefire", "日"])[:, 1]
     assert abs(new - unheard) > 1e-4
+
+
+def test_the_linear_branch_is_in_the_file(tmp_path: Path) -> None:
+    bundle = with_ngrams()
+    export_onnx(bundle, tmp_path / "m.onnx")
+    assert largest_difference(bundle, tmp_path / "m.onnx") <= TOLERANCE
+    runtime, predictor = session(tmp_path / "m.onnx"), Predictor(bundle)
+    for text in ("", "zebra", "fire zebra", "zebra near", "fire"):
+        (p,) = runtime.run(None, inputs(predictor, [text]))
+        np.testing.assert_allclose(p, predictor.predict_proba([text]), atol=1e-5)
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:

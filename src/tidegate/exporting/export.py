@@ -125,6 +125,8 @@ def inputs(predictor: Predictor, texts: Sequence[str]) -> dict[str, npt.NDArray[
         new_ids = np.unique(ids[ids >= n_known])
         if len(new_ids):
             of_words = ngrams.word_rows(new_ids, encoder.new_words)
+            # The graph adds this to the row of the id that stands for all unknown words.
+            of_words = of_words - ngrams.word_rows(np.array([UNK_ID]))
             rows[ids >= n_known] = of_words[np.searchsorted(new_ids, ids[ids >= n_known])]
         found["new_rows"] = rows
     return found

@@ -235,6 +235,8 @@ def _ngrams(graph: _Graph, bundle: Bundle) -> str:
     words = graph.constant("ngram_words", tables["words"])
     known = graph.add("Gather", [words, "token_ids"], "ngram_known")  # (B, T, k + 1)
     rows = graph.add("Add", [known, "new_rows"], "ngram_rows")
+    rows = graph.add("Where", [_is_read(graph), rows, graph.constant("ngram_none", np.zeros(1, "f4"))],
+                     "ngram_rows_read")  # fmt: skip
     axis = graph.integers(1)
     total = graph.add("ReduceSum", [rows, axis], "ngram_word_sums", keepdims=0)
     if len(tables["pair_keys"]):
@@ -258,6 +260,18 @@ def _ngrams(graph: _Graph, bundle: Bundle) -> str:
     return graph.add("Add", [scaled, graph.constant("ngram_bias", branch.bias)], "ngram_logits")
 
 
+def _is_read(graph: _Graph) -> str:
+    """Add whether a place of the padded batch is part of its message, (B, T, 1)."""
+    lengths = graph.add("Cast", ["lengths"], "read_lengths", to=TensorProto.INT64)
+    column = graph.add("Unsqueeze", [lengths, graph.integers(1)], "read_ends")
+    shape = graph.add("Shape", ["token_ids"], "read_shape")
+    width = graph.add("Gather", [shape, graph.constant("read_axis", np.array(1))], "read_width")
+    start, step = graph.constant("read_zero", np.array(0)), graph.constant("read_one", np.array(1))
+    numbers = graph.add("Range", [start, width, step], "read_numbers")
+    inside = graph.add("Less", [numbers, column], "read_inside")
+    return graph.add("Unsqueeze", [inside, graph.integers(2)], "read_places")
+
+
 def _pair_keys(graph: _Graph, n_words: int) -> str:
     """Add the key of each pair of neighbours, (B, T + 1); see `NgramBranch.pair_keys`."""
     lengths = graph.add("Cast", ["lengths"], "pair_lengths", to=TensorProto.INT64)
@@ -272,6 +286,10 @@ def _pair_keys(graph: _Graph, n_words: int) -> str:
     numbers = graph.add("Range", [start, width, step], "pair_numbers")
     is_end = graph.add("Equal", [numbers, column], "pair_is_end")
     right = graph.add("Where", [is_end, graph.integers(n_words + 1), shifted], "pair_right")
+    # Padding is no word: a message of nothing has its two marks alone, side by side.
+    is_padding = graph.add("Equal", [left, graph.integers(0)], "pair_is_padding")
+    no_word = graph.add("And", [is_end, is_padding], "pair_no_word")
+    left = graph.add("Where", [no_word, graph.integers(n_words), left], "pair_words")
     scaled = graph.add("Mul", [left, graph.integers(n_words + 2)], "pair_scaled")
     return graph.add("Add", [scaled, right], "pair_keys")
 
