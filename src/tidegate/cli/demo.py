@@ -16,6 +16,10 @@ def demo(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Keep the bundle in this directory.")
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Train for seconds: to try an installation, not a model."),
+    ] = False,
 ) -> None:
     """Train on the embedded sample, evaluate, predict, walk: the whole tool in a minute."""
     from tidegate.cli.train import named, train_and_report
@@ -33,7 +37,10 @@ def demo(
         say("training on the embedded sample …")
         output = output and named(output)
         model = output or Path(folder) / "demo"
-        bundle = train_and_report(str(sample), model, preset("default"))
+        config = preset("default")
+        if quick:
+            config = config.with_settings(epochs=2, score="split")
+        bundle = train_and_report(str(sample), model, config)
         predictor = Predictor(bundle)
         put("", "and what it says of a few messages:")
         texts = [
@@ -41,10 +48,13 @@ def demo(
             "house ablaze on 5th street, people still inside",
             "bridge is under water and cars are stuck, send help",
             "drowning in emails today, send coffee",
+            "zxqv blorp zzyzx",
         ]
-        for text, row in zip(texts, predictor.predict_proba(texts), strict=True):
+        answers = predictor.answer(texts)
+        for text, row, new in zip(texts, answers.probabilities, answers.unknown, strict=True):
             best = int(row.argmax())
-            put(f"  {predictor.labels[best]} ({row[best]:.2f})  {text}")
+            note = f"   ({new:.0%} of its words are new to the model)".replace("%", " %", 1)
+            put(f"  {predictor.labels[best]} ({row[best]:.2f})  {text}{note if new >= 0.5 else ''}")
         put("", "and what its gates did while it read the second:", "")
         sky, house = (walk(predictor, text) for text in texts[:2])
         show(house)

@@ -235,8 +235,8 @@ def _ngrams(graph: _Graph, bundle: Bundle) -> str:
     words = graph.constant("ngram_words", tables["words"])
     known = graph.add("Gather", [words, "token_ids"], "ngram_known")  # (B, T, k + 1)
     rows = graph.add("Add", [known, "new_rows"], "ngram_rows")
-    rows = graph.add("Where", [_is_read(graph), rows, graph.constant("ngram_none", np.zeros(1, "f4"))],
-                     "ngram_rows_read")  # fmt: skip
+    none = graph.constant("ngram_none", np.zeros(1, "f4"))
+    rows = graph.add("Where", [_is_read(graph), rows, none], "ngram_rows_read")
     axis = graph.integers(1)
     total = graph.add("ReduceSum", [rows, axis], "ngram_word_sums", keepdims=0)
     if len(tables["pair_keys"]):
