@@ -5,7 +5,7 @@ costs what training costs. It takes one JSON object and prints one.
 
     words : of `tidegate train`, without -o
     folder : where the bundles go
-    kills : how many runs are killed
+    kills : how many runs are killed; runs that end before are not counted
     twice : of these, how many are killed again while they are resumed
     seed : of the moments
 """
@@ -120,10 +120,16 @@ def _experiment(job: dict[str, Any]) -> dict[str, Any]:
     whole = files_of(folder / "whole" / "model")
     found: dict[str, Any] = {"code": code, "whole_s": round(took, 3), "killed": 0, "differ": []}
     found["left"], found["kept"] = [], 0
-    for number in range(job["kills"]):
+    for number in range(4 * job["kills"]):
+        if found["killed"] == job["kills"]:
+            break
         name, after = f"run-{number}", float(rng.uniform(0, took))
+        began = time.monotonic()
         code = _end(_begin(words(name), folder / "log"), after_s=after)
-        found["killed"] += code == -signal.SIGKILL
+        if code != -signal.SIGKILL:  # it was sooner done than the whole run
+            took = min(took, time.monotonic() - began)
+            continue
+        found["killed"] += 1
         found["kept"] += any((folder / name).glob("model.run/work/**/*.safetensors"))
         if number < job.get("twice", 0):
             after = float(rng.uniform(0, took))
