@@ -131,3 +131,17 @@ def test_the_model_card_shows_labels_as_they_are() -> None:
     assert "\n# Head" not in card
     assert not STEERING.search(card)
     assert markdown("not-urgent, 5 % & more") == "not-urgent, 5 % \\& more"
+
+
+def test_the_shell_can_complete_verbs_and_flags() -> None:
+    def completed(words: str, n: int) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", "from tidegate.cli import main; main()"],
+            env={**os.environ, "_TIDEGATE_COMPLETE": "complete_bash", "COMP_WORDS": words,
+                 "COMP_CWORD": str(n), "_TYPER_COMPLETE_ARGS": words},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    assert completed("tidegate tr", 1) == ["train"]
+    assert completed("tidegate train --ep", 2) == ["--epochs"]

@@ -44,7 +44,7 @@ app = typer.Typer(
     name="tidegate",
     help="Compact LSTM classifiers for short messages, with every gate shown.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
