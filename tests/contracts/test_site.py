@@ -13,7 +13,7 @@ from conftest import with_ngrams
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-# A fence with more than the language, such as `sh no-test`, is for reading.
+# A fence with more than the language, such as `{ .sh .no-test }`, is for reading.
 _BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
