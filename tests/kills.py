@@ -42,12 +42,18 @@ def write(path: Path, data: Dataset) -> Path:
     return path
 
 
+def obey_signals() -> None:
+    """Undo what `nohup` or a background shell has the tests, and all they start, ignore."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(words: list[str], log: Path, **more: str) -> subprocess.Popen[bytes]:
     """Start a run in a process of its own, what it says in a file."""
     with log.open("wb") as stream:
         return subprocess.Popen(
             [sys.executable, "-m", "tidegate", "train", *words], stdout=stream, stderr=stream,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **more},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **more}, preexec_fn=obey_signals,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import WORDS, tiny_bundle
+from kills import obey_signals
 from tidegate.cli import main
 from tidegate.data.records import open_records
 from tidegate.engine.predictor import HELPED_MESSAGES, Predictor
@@ -225,12 +226,6 @@ def helpers_of(pid: int) -> list[int]:
             if str(pid).encode() in words and any(b"help_out" in word for word in words):
                 found.append(int(folder.name))
     return found
-
-
-def obey_signals() -> None:
-    """Undo what `nohup` or a background shell has the tests, and all they start, ignore."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])

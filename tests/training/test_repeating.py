@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import rows
+from conftest import rows, some_slow
 from kills import SAMPLE, TINY, files_of, write
 from tidegate.cli import main
 
@@ -42,7 +42,9 @@ def train(data: Path | str, words: list[str], folder: Path, **more: str) -> dict
     return files_of(model)
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", some_slow(RUNS, slow=("best of several labels", "several classes"))
+)
 def test_the_same_run_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     kind, words = RUNS[name]
     data = str(write(tmp_path / "rows.csv", rows(160, kind)))
@@ -72,6 +74,7 @@ def test_other_processes_with_other_hashes_give_the_same_bytes(
     assert one == two
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_from_its_bundle_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

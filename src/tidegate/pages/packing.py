@@ -25,7 +25,7 @@ _SPELLED = bytes.maketrans(b"<", b",")
 # Single precision holds 24 bits, so the multiple of a step that has 8 of them is exact up to here.
 _STEP_BITS, _MOST = 8, 1 << 16
 
-_MORE_BITS = (2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 0.5, 0.25, 0.0)
+_MORE_BITS = tuple((40 - k) / 20 for k in range(41))  # from 2 down to 0
 
 Array = npt.NDArray[Any]
 Steps = dict[str, float]
