@@ -101,7 +101,7 @@ class NgramBranch:
         self._pair_rows = np.concatenate(
             [dequantised(own["pair_rows"], own["pair_scales"]), own["pair_norms"][:, None]], axis=1
         ).astype(np.float32)  # (P, k + 1)
-        self._pair_index = _Index(self._pair_keys)
+        self.pair_index = PairIndex(self._pair_keys)
 
     @property
     def n_outputs(self) -> int:
@@ -189,7 +189,7 @@ class NgramBranch:
     def pair_rows(self, flat: Flat) -> tuple[Ints, Ints]:
         """Return the known pairs of messages: the message of each, ascending, and its row."""
         keys, ends = self.pair_keys(flat)
-        places, rows = self._pair_index.find(keys)
+        places, rows = self.pair_index.find(keys)
         return np.searchsorted(ends, places), rows
 
     def pair_keys(self, flat: Flat) -> tuple[Ints, Ints]:
@@ -233,7 +233,7 @@ class NgramBranch:
         n = len(ids)
         flat = Flat(ids=ids, starts=np.zeros(1, np.int64), lengths=np.array([n]))
         shares = table[ids][:, :-1].copy()
-        places, rows = self._pair_index.find(self.pair_keys(flat)[0])  # place j: tokens j − 1, j
+        places, rows = self.pair_index.find(self.pair_keys(flat)[0])  # place j: tokens j − 1, j
         for place, row in zip(places.tolist(), rows.tolist(), strict=True):
             of_pair = self._pair_rows[row, :-1]
             owners = [t for t in (place - 1, place) if 0 <= t < n]
@@ -248,20 +248,20 @@ class NgramBranch:
         return {"words": self._words, "pairs": self._pair_rows, "pair_keys": self._pair_keys}
 
 
-class _Index:
+class PairIndex:
     """Keys to their numbers: a table by Fibonacci hashing (Knuth 1973, section 6.4).
 
     A slot holds one key. The few others that fall into it are looked up in their sorted list.
     """
 
     def __init__(self, keys: Ints) -> None:
-        self._keys = keys
+        self.keys = keys
         self._shift = np.uint64(64 - min(max(len(keys).bit_length() + 4, 8), 20))
         numbers = np.arange(len(keys), dtype=np.int32)
         slots = self._slots(keys)
-        self._numbers = np.full(1 << (64 - int(self._shift)), -1, np.int32)
-        self._numbers[slots] = numbers
-        self._crowded = np.flatnonzero(self._numbers[slots] != numbers)
+        self.numbers = np.full(1 << (64 - int(self._shift)), -1, np.int32)
+        self.numbers[slots] = numbers
+        self.crowded = np.flatnonzero(self.numbers[slots] != numbers)
 
     def _slots(self, keys: Ints) -> npt.NDArray[np.int64]:
         product = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -269,15 +269,15 @@ class _Index:
 
     def find(self, keys: Ints) -> tuple[Ints, Ints]:
         """Return which of some keys are known, ascending, and the numbers of these."""
-        if not len(self._keys):
+        if not len(self.keys):
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        numbers = self._numbers.take(self._slots(keys))
-        same = self._keys.take(numbers, mode="clip") == keys  # −1 is clipped to 0: no harm
+        numbers = self.numbers.take(self._slots(keys))
+        same = self.keys.take(numbers, mode="clip") == keys  # −1 is clipped to 0: no harm
         found = numbers.astype(np.int64)
-        if len(self._crowded):
+        if len(self.crowded):
             other = np.flatnonzero(~same & (numbers >= 0))
-            inside, place = _found(self._keys[self._crowded], keys[other])
-            found[other[inside]] = self._crowded[place]
+            inside, place = _found(self.keys[self.crowded], keys[other])
+            found[other[inside]] = self.crowded[place]
             same[other[inside]] = True
         places = np.flatnonzero(same)
         return places, found[places]
