@@ -47,6 +47,7 @@ SHORTEST_RUN, LONGEST_RUN = 2, 5
 MAX_RUN_CHARACTERS = 64  # of a word whose runs are read, which bounds the time of a long one
 SMALLEST_FLOOR = 1e-6  # of a norm, which divides
 _AT_ONCE = 1_000_000
+_FIRST = np.zeros(1, np.int64)
 
 
 def character_runs(word: str) -> list[int]:
@@ -177,6 +178,8 @@ class NgramBranch:
         """Return Σ r + Σ p (B, k), and in the last column Σ q, of messages."""
         if not len(flat.lengths):
             return np.zeros((0, self.n_outputs + 1), np.float32)
+        if len(flat.lengths) == 1:
+            return self._sums_of_one(flat, table)
         values = table.take(flat.ids, axis=0, mode="clip")
         found = _segment_sums(values, flat.starts, flat.lengths)
         messages, rows = self.pair_rows(flat)
@@ -184,6 +187,16 @@ class NgramBranch:
             first = np.flatnonzero(np.diff(messages, prepend=-1))
             of_pairs = self._pair_rows.take(rows, axis=0)
             found[messages[first]] += np.add.reduceat(of_pairs, first, axis=0)
+        return found
+
+    def _sums_of_one(self, flat: Flat, table: Floats) -> Floats:
+        """Return `sums` of one message: the same additions in the same order, in fewer calls."""
+        start, n = int(flat.starts[0]), int(flat.lengths[0])
+        values = table.take(flat.ids[start : start + n], axis=0, mode="clip")
+        found: Floats = np.add.reduceat(values, _FIRST, axis=0)
+        rows = self.pair_index.find(self.pair_keys(flat)[0])[1]
+        if len(rows):
+            found += np.add.reduceat(self._pair_rows.take(rows, axis=0), _FIRST, axis=0)
         return found
 
     def pair_rows(self, flat: Flat) -> tuple[Ints, Ints]:

@@ -30,6 +30,7 @@ Doubles = npt.NDArray[np.float64]
 CHUNK_VALUES = 192 * 1024  # of a step's gates, so that they stay in the processor's cache
 CHUNK_MESSAGES = 384  # at least: fewer rows make slow matrix products
 CHUNK_TOKENS = 131_072  # of a chunk at most, for messages of many tokens
+_ONLY = np.zeros(1, np.int64)  # one message needs no order
 
 
 class Reader:
@@ -131,7 +132,7 @@ class Reader:
             return logits
         if self.kernel is not None:
             return self._by_kernel(self.kernel, flat)
-        order = np.argsort(-lengths, kind="stable")
+        order = np.argsort(-lengths, kind="stable") if len(lengths) > 1 else _ONLY
         fills_up = network.config.pooling == "padded_last"
         size = max(CHUNK_VALUES // (4 * network.config.hidden_size), CHUNK_MESSAGES)
         start = 0

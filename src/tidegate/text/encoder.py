@@ -17,7 +17,7 @@ from itertools import chain, islice
 import numpy as np
 
 from tidegate.config import TextConfig
-from tidegate.text.ids import Flat, Ints, flatten
+from tidegate.text.ids import Flat, Ints, flatten, one_message
 from tidegate.text.tokenizers import SurfaceTokenizer, make_tokenizer
 from tidegate.text.vocabulary import DROPPED, PAD_ID, Vocabulary
 
@@ -156,6 +156,8 @@ class Encoder:
         All surface words of all messages are looked up in one go, with an end after each message;
         NumPy then finds the ends.
         """
+        if len(texts) == 1:
+            return one_message(self.encode(texts[0]))
         if self._surfaces is None:
             return flatten([self.encode(text) for text in texts])
         cut, known = self._surfaces
