@@ -85,18 +85,28 @@ class Network:
         lanes = dict(_kernel.INSTRUCTION_SETS).get(self.instructions, 1)
         number, gates = _CELLS[cell]
         units, n_directions = len(layers[0][0].recurrent), len(layers[0])
+        wide, below = gates * units, n_directions * units
         parts: list[Floats] = []
         for level, layer in enumerate(layers):
+            _check("directions", np.empty(len(layer)), n_directions)
             for direction in layer:
-                below = n_directions * units if level else 0
-                nothing = np.zeros((below, gates * units), np.float32)
-                inputs = nothing if direction.inputs is None or not level else direction.inputs
-                parts += _packed(inputs, direction.bias if level else None, gates, lanes)
-                parts += _packed(direction.recurrent, direction.hidden_bias, gates, lanes)
+                inputs, bias = np.zeros((0, wide), np.float32), None
+                if level:
+                    inputs = _check("inputs", direction.inputs, below, wide)
+                    bias = _check("bias", direction.bias, wide)
+                if direction.hidden_bias is not None or cell == "gru":
+                    _check("hidden_bias", direction.hidden_bias, units)
+                parts += _packed(inputs, bias, gates, lanes)
+                recurrent = _check("recurrent", direction.recurrent, units, wide)
+                parts += _packed(recurrent, direction.hidden_bias, gates, lanes)
         head = 0 if dense is None else len(dense[1])
-        nothing = np.zeros((0, 1), np.float32)
-        parts += _packed(*((nothing, None) if dense is None else dense), 0, lanes)
-        parts += _packed(*output, 0, lanes)
+        features = below * (2 if pooling == "mean_max" else 1)
+        if dense is not None:
+            _check("dense", dense[0], features, head)
+        _check("output", output[0], head or features, len(output[1]))
+        nothing = np.zeros((0, 1), np.float32), np.zeros(1, np.float32)
+        for matrix, values in (dense or nothing, output):
+            parts += _packed(matrix, values, 0, lanes)
         self._kernel: Any = _kernel.Network(
             number, _POOLINGS[pooling], units, len(layers), n_directions, head, len(output[1]),
             self.instructions, np.concatenate(parts),
@@ -213,6 +223,14 @@ class Surfaces:
         bounds = np.frombuffer(missed, np.int64).tolist()
         words = [text[a:b] for a, b in zip(bounds[::2], bounds[1::2], strict=True)]
         return np.frombuffer(ids, np.int64), np.frombuffer(ends, np.int64), words
+
+
+def _check(name: str, array: npt.NDArray[Any] | None, *shape: int) -> npt.NDArray[Any]:
+    """Return an array, or raise a `ValueError` if it is not of that shape."""
+    if array is None or array.shape != shape:
+        found = "nothing" if array is None else array.shape
+        raise ValueError(f"{name}: found {found}; {shape} is needed")
+    return array
 
 
 def _packed(matrix: Floats, bias: Floats | None, blocks: int, lanes: int) -> list[Floats]:

@@ -70,9 +70,10 @@ class Kernel:
     ----------
     network : whose folded weights it takes
     module : `tidegate_fast`
+    instructions : one of the sets that it lists; by default the processor's best
     """
 
-    def __init__(self, network: Network, module: Any) -> None:
+    def __init__(self, network: Network, module: Any, *, instructions: str = "") -> None:
         self.module = module
         pooling = network.config.pooling
         self._network = module.Network(
@@ -81,6 +82,7 @@ class Kernel:
             layers=[[_direction(d, module) for d in layer] for layer in network.layers],
             dense=network.dense,
             output=network.output,
+            instructions=instructions,
         )
         share = network.config.ngram_share
         self._ngrams = network.ngrams and _ngrams(network.ngrams, share, module)

@@ -149,9 +149,7 @@ def lstm_layer(
     return h
 
 
-def lstm_message(
-    tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[np.int64]
-) -> Floats:
+def lstm_message(tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[np.int64]) -> Floats:
     """Run all directions of the first layer over one message, side by side.
 
     The same numbers as `lstm_layer` gives, to the last bit, in half as many calls of NumPy, which

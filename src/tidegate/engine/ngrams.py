@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine.pairs import PairIndex, found_in
 from tidegate.engine.products import Product
 from tidegate.engine.vectors import cut_words, piece_means
 from tidegate.text.ids import Flat, Ints
@@ -129,7 +130,7 @@ class NgramBranch:
         runs = [character_runs(word) for word in words]
         lengths = np.fromiter(map(len, runs), np.int64, count=len(runs))
         hashes = np.fromiter(chain.from_iterable(runs), np.uint32, count=int(lengths.sum()))
-        found, place = _found(own["run_hashes"], hashes)
+        found, place = found_in(own["run_hashes"], hashes)
         if len(place):
             # A run that a word holds c times has the value c · idf: its weight counts c times and
             # its square c² times.
@@ -259,50 +260,6 @@ class NgramBranch:
     def tables(self) -> dict[str, npt.NDArray[Any]]:
         """Its tables for other runtimes: of words (V, k + 1), of pairs (P, k + 1), pairs' keys."""
         return {"words": self._words, "pairs": self._pair_rows, "pair_keys": self._pair_keys}
-
-
-class PairIndex:
-    """Keys to their numbers: a table by Fibonacci hashing (Knuth 1973, section 6.4).
-
-    A slot holds one key. The few others that fall into it are looked up in their sorted list.
-    """
-
-    def __init__(self, keys: Ints) -> None:
-        self.keys = keys
-        self._shift = np.uint64(64 - min(max(len(keys).bit_length() + 4, 8), 20))
-        numbers = np.arange(len(keys), dtype=np.int32)
-        slots = self._slots(keys)
-        self.numbers = np.full(1 << (64 - int(self._shift)), -1, np.int32)
-        self.numbers[slots] = numbers
-        self.crowded = np.flatnonzero(self.numbers[slots] != numbers)
-
-    def _slots(self, keys: Ints) -> npt.NDArray[np.int64]:
-        product = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        return (product >> self._shift).astype(np.int64)
-
-    def find(self, keys: Ints) -> tuple[Ints, Ints]:
-        """Return which of some keys are known, ascending, and the numbers of these."""
-        if not len(self.keys):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        numbers = self.numbers.take(self._slots(keys))
-        same = self.keys.take(numbers, mode="clip") == keys  # −1 is clipped to 0: no harm
-        found = numbers.astype(np.int64)
-        if len(self.crowded):
-            other = np.flatnonzero(~same & (numbers >= 0))
-            inside, place = _found(self.keys[self.crowded], keys[other])
-            found[other[inside]] = self.crowded[place]
-            same[other[inside]] = True
-        places = np.flatnonzero(same)
-        return places, found[places]
-
-
-def _found(sorted_keys: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[Ints, Ints]:
-    """Return which keys are among the sorted ones, and where these stand."""
-    if not len(sorted_keys) or not len(keys):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    place = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
-    found = np.flatnonzero(sorted_keys[place] == keys)
-    return found, place[found]
 
 
 def _segment_sums(values: Floats, starts: Ints, lengths: Ints) -> Floats:

@@ -56,4 +56,6 @@ def one_message(ids: list[int]) -> Flat:
     [2]
     """
     lengths = np.array([len(ids)])
-    return Flat(ids=np.array([*ids, 0]), starts=np.zeros(1, np.int64), lengths=lengths, ends=lengths)
+    return Flat(
+        ids=np.array([*ids, 0]), starts=np.zeros(1, np.int64), lengths=lengths, ends=lengths
+    )
