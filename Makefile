@@ -7,9 +7,11 @@ BIN := $(VENV)/bin
 .PHONY: demo explorer docs test coverage test-slow test-heavy test-all lint format bench clean
 
 # The stamp is older than what it was installed from only when that changed.
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt fast/pyproject.toml $(wildcard fast/src/tidegate_fast/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check ./fast > $(VENV)/fast.log 2>&1 \
+		|| echo "tidegate-fast was not built ($(VENV)/fast.log says why): NumPy answers, its tests skip"
 	touch $@
 
 demo: $(VENV)/installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
@@ -54,6 +55,10 @@ HOSTILE = {
     "100,000 characters": "fire " * 20_000,
     "one word": "x" * 100_000,
 }
+
+
+NOT_FAST = "" if importlib.util.find_spec("tidegate_fast") else "tidegate-fast is not installed"
+ENGINES = ["numpy", pytest.param("fast", marks=pytest.mark.skipif(bool(NOT_FAST), reason=NOT_FAST))]
 
 
 def some_slow(names: Iterable[str], slow: Container[str]) -> list[object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import WORDS, tiny_bundle, with_ngrams
+from conftest import ENGINES, WORDS, tiny_bundle, with_ngrams
 from tidegate.engine import blas
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
@@ -55,39 +55,43 @@ def in_threads(work: Callable[[int], float], n: int = THREADS) -> float:
         return max(pool.map(begin, range(n)))
 
 
-def worst_of(bundle: Bundle, *, calls: int, a_call: int = 2, shared: int = 0) -> float:
+def worst_of(
+    bundle: Bundle, *, calls: int, a_call: int = 2, shared: int = 0, engine: str = "numpy"
+) -> float:
     """Return how far threads' answers, of one predictor, lie from those of a fresh one.
 
     `shared` of a call's messages are met by all threads at the same time.
     """
-    predictor = Predictor(bundle)
+    predictor = Predictor(bundle, engine=engine)
 
     def work(number: int) -> float:
         own, common = np.random.default_rng(number), np.random.default_rng(999)
         batches = [new_texts(own, a_call) + new_texts(common, shared) for _ in range(calls)]
         found = [predictor.predict_proba(texts) for texts in batches]
         flat = [text for texts in batches for text in texts]
-        fresh = Predictor(bundle).predict_proba(flat)
+        fresh = Predictor(bundle, engine=engine).predict_proba(flat)
         return float(np.abs(np.concatenate(found) - fresh).max())
 
     return in_threads(work)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("remembered", [20, 100_000])
 def test_threads_with_ever_new_words_get_a_fresh_predictors_answers(
-    remembered: int, monkeypatch: pytest.MonkeyPatch
+    engine: str, remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tidegate.engine.reader.MAX_OPEN_WORDS", remembered)
-    assert worst_of(with_ngrams(), calls=12, shared=1) <= 1e-6
+    assert worst_of(with_ngrams(), calls=12, shared=1, engine=engine) <= 1e-6
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.slow
 @pytest.mark.parametrize("remembered", [2_000, 100_000])
 def test_16_threads_by_2000_calls_get_a_fresh_predictors_answers(
-    remembered: int, monkeypatch: pytest.MonkeyPatch
+    engine: str, remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tidegate.engine.reader.MAX_OPEN_WORDS", remembered)
-    assert worst_of(with_ngrams(), calls=2000) <= 1e-6
+    assert worst_of(with_ngrams(), calls=2000, engine=engine) <= 1e-6
 
 
 @pytest.mark.parametrize("settings", [{}, {"tokenizer": "lesson", "unknown": "drop"}])
@@ -123,7 +127,7 @@ def test_a_pickled_predictor_gives_equal_answers() -> None:
 def test_a_pickle_holds_no_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.engine.predictor.HELPED_MESSAGES", 100)
     monkeypatch.setattr("tidegate.engine.predictor.SHARED_MESSAGES", 20)
-    predictor = Predictor(with_ngrams(), threads=2)
+    predictor = Predictor(with_ngrams(), threads=2, engine="numpy")
     texts = new_texts(np.random.default_rng(0), 200)
     expected = predictor.predict_proba(texts)
     again = pickle.loads(pickle.dumps(predictor))
@@ -135,11 +139,11 @@ def test_threads_may_share_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.engine.predictor.HELPED_MESSAGES", 100)
     monkeypatch.setattr("tidegate.engine.predictor.SHARED_MESSAGES", 20)
     bundle = with_ngrams()
-    predictor = Predictor(bundle, threads=3)
+    predictor = Predictor(bundle, threads=3, engine="numpy")
 
     def work(number: int) -> float:
         texts = new_texts(np.random.default_rng(number), 160)
-        expected = Predictor(bundle).predict_proba(texts)
+        expected = Predictor(bundle, engine="numpy").predict_proba(texts)
         found = [predictor.predict_proba(texts) for _ in range(3)]
         return max(float(np.abs(one - expected).max()) for one in found)
 
@@ -169,14 +173,14 @@ import numpy as np
 from tidegate.engine import predictor as engine
 
 engine.HELPED_MESSAGES, engine.SHARED_MESSAGES = 100, 20
-model = engine.Predictor.load(sys.argv[1], threads=2)
+model = engine.Predictor.load(sys.argv[1], threads=2, engine="numpy")
 letters = list("abcdefghilmnoprstuvxyz")
 
 
 def differs(seed, n=150):
     rng = np.random.default_rng(seed)
     texts = ["fire near " + "".join(rng.choice(letters, size=9)) for _ in range(n)]
-    fresh = engine.Predictor(model.bundle).predict_proba(texts)
+    fresh = engine.Predictor(model.bundle, engine="numpy").predict_proba(texts)
     return float(np.abs(model.predict_proba(texts) - fresh).max())
 
 

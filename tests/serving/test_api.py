@@ -93,6 +93,7 @@ def test_a_model_is_chosen_by_name(server: Server, other_model: Path) -> None:
     detail = server.ask("GET", "/v1/models/other").json
     assert detail["labels"] == ["0", "1"]
     assert detail["calibration"] is None  # nobody has scored it
+    assert detail["engine"] == listed[1]["engine"] == Predictor.load(other_model).engine
     assert server.ask("GET", "/v1/models/none").status == 404
     assert server.ask("GET", "/v1/models/other/report").status == 404
 

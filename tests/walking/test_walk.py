@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import tidegate
-from conftest import HOSTILE, made_up, small, some_slow, tiny_bundle
+from conftest import ENGINES, HOSTILE, made_up, small, some_slow, tiny_bundle
 from tidegate.cli import main
 from tidegate.data.dataset import read_dataset
 from tidegate.engine.batches import pack, pad
@@ -71,14 +71,20 @@ def check_pre_activations(found: Walk, bundle: Bundle, ids: np.ndarray) -> None:
         here.append(d.h.astype(np.float64))
 
 
+RESIDUAL = {"numpy": 0.0, "fast": 1e-6}  # NumPy's own steps are walked, whichever engine answers
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
-def test_every_gate_satisfies_its_equation(shape: str, kind: str, messages: list[str]) -> None:
+def test_every_gate_satisfies_its_equation(
+    engine: str, shape: str, kind: str, messages: list[str]
+) -> None:
     bundle = tiny_bundle(3, kind, **SHAPES[shape])
-    predictor = Predictor(bundle)
-    for text in messages[:40]:
+    predictor = Predictor(bundle, engine=engine)
+    for text in messages[:40] if engine == "numpy" else messages[:5]:
         found = walk(predictor, text)
-        assert found.residual == 0.0
+        assert found.residual <= RESIDUAL[engine]
         check_equations(found)
         ids = [bundle.tokens.index(t.token) if t.known else 1 for t in found.read_tokens]
         check_pre_activations(found, bundle, np.array(ids))
@@ -98,7 +104,7 @@ def test_the_walk_is_the_engine_on_real_messages(tweets: Path, shape: str, n: in
     together = predictor.predict_proba(data.texts[:n])
     for text, answer in zip(data.texts[:n], together, strict=True):
         found = walk(predictor, text)
-        assert found.residual == 0.0
+        assert found.residual <= RESIDUAL[predictor.engine]
         assert np.abs(found.probabilities - answer).max() <= 1e-6  # in a batch of others
         check_equations(found)
 
@@ -235,10 +241,11 @@ def test_what_cleaning_removed_is_told() -> None:
 @pytest.mark.parametrize("case", some_slow(HOSTILE, slow=("100,000 characters",)))
 @pytest.mark.parametrize("settings", [{}, {"max_tokens": 0}, SHAPES["lesson"]])
 def test_any_text_is_walked_in_bounded_size(case: str, settings: dict[str, object]) -> None:
-    found = walk(tiny_bundle(**settings), HOSTILE[case])
+    predictor = Predictor(tiny_bundle(**settings))
+    found = walk(predictor, HOSTILE[case])
     as_json = json.dumps(found.to_dict(), allow_nan=False)
     assert len(as_json.encode("utf-8")) < 1_500_000
-    assert found.residual == 0.0
+    assert found.residual <= RESIDUAL[predictor.engine]
     assert len(found.read) >= 1
     assert all(t.end <= len(HOSTILE[case]) for t in found.tokens)
 

@@ -15,6 +15,7 @@ def inspect(
 ) -> None:
     """Print what is in a bundle, after verifying every byte of it."""
     from tidegate.engine.bundle import Bundle
+    from tidegate.engine.predictor import Predictor
 
     bundle = Bundle.load(model)
     if as_json:
@@ -22,12 +23,14 @@ def inspect(
         return
     size = sum(f.stat().st_size for f in model.iterdir() if f.is_file())
     manifest = bundle.manifest()
+    predictor = Predictor(bundle)
     put(
         f"{model}: {bundle.kind} model, {size / 1e6:.1f} MB, verified",
         f"labels: {', '.join(bundle.labels)}",
         f"vocabulary: {len(bundle.tokens)} words; tokens read: {bundle.sequence_length or 'all'}",
         f"thresholds: {', '.join(map(str, bundle.thresholds))}; temperature: {bundle.temperature}",
         f"trained on: {manifest['training_data']}",
+        f"engine: {predictor.engine}" + f" ({predictor.engine_note})" * bool(predictor.engine_note),
     )
     for name, score in bundle.metrics.get("scores", {}).items():
         value, low, high = (_number(score.get(part)) for part in ("value", "low", "high"))

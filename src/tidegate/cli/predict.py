@@ -39,6 +39,10 @@ SafeForSpreadsheets = Annotated[
         help="In CSV and TSV: an apostrophe before a text that would be a formula.",
     ),
 ]
+WhichEngine = Annotated[
+    Literal["auto", "fast", "numpy"],
+    typer.Option(help="What computes: tidegate-fast if it is installed, that only, or NumPy only."),
+]
 _SHOWN_FAULTS = 20
 
 
@@ -66,6 +70,7 @@ def predict(
     no_clobber: NoClobber = False,
     safe_for_spreadsheets: SafeForSpreadsheets = False,
     threads: Annotated[int, typer.Option(help="Cores used; 0: all, for big files.")] = 0,
+    engine: WhichEngine = "auto",
     format: FileFormat = None,
     encoding: Encoding = None,
     columns: Columns = None,
@@ -76,14 +81,13 @@ def predict(
     if source is None or output is None:
         from tidegate.engine.predictor import Predictor
 
-        predictor = Predictor.load(model, threads=threads or 1)
+        predictor = Predictor.load(model, threads=threads or 1, engine=engine)
         _print(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets)
         return
     with told_to_resume("predict"):
         _score(
-            model, source, output, text=text, threads=threads, no_clobber=no_clobber,
-            reading=reading,
-            on_error=on_error, resume=resume, prefix=prefix,
+            model, source, output, text=text, threads=threads, engine=engine, reading=reading,
+            no_clobber=no_clobber, on_error=on_error, resume=resume, prefix=prefix,
             safe_for_spreadsheets=safe_for_spreadsheets,
         )  # fmt: skip
 
@@ -134,6 +138,7 @@ def _score(
     *,
     text: str | None,
     threads: int,
+    engine: str,
     no_clobber: bool,
     reading: dict[str, Any],
     **choices: Any,
@@ -145,7 +150,7 @@ def _score(
     from tidegate.engine.workers import cores
     from tidegate.scoring.files import score_file
 
-    predictor = Predictor.load(model, threads=threads or cores())
+    predictor = Predictor.load(model, threads=threads or cores(), engine=engine)
     data = predictor.bundle.config.data
     choices["data"] = replace(data, text=text or data.text)
     file = open_records(source, **reading)

@@ -35,6 +35,8 @@ def as_messages(texts: Any, *, name: str = "texts") -> list[str]:
     >>> as_messages(np.array([["forest fire"], ["help"]]))
     ['forest fire', 'help']
     """
+    if type(texts) is list and set(map(type, texts)) <= {str}:  # most often, and a message's cost
+        return texts.copy()
     messages = list(_column(texts, name))
     for number, text in enumerate(messages, 1):
         if not isinstance(text, str):

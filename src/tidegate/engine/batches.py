@@ -82,6 +82,10 @@ def pack_flat(flat: Flat, rows: Ints | slice = slice(None)) -> Packed:
     [5, 7, 6]
     """
     starts, lengths = flat.starts[rows], flat.lengths[rows]
+    if len(lengths) == 1:
+        n, first = int(lengths[0]), int(starts[0])
+        offsets, ids = np.arange(n + 1), flat.ids[first : first + n]
+        return Packed(token_ids=ids, counts=np.ones(n, np.int64), offsets=offsets, lengths=lengths)
     steps = np.arange(lengths[0])
     running = steps[:, None] < lengths  # (T, B)
     counts = running.sum(axis=1, dtype=np.int64)

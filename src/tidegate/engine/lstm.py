@@ -34,6 +34,7 @@ Shapes: H units, S tokens in all, n messages at a step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -146,6 +147,52 @@ def lstm_layer(
         before = h[start : start + n]
         cell.step(before, trace)
     return h
+
+
+def lstm_message(tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[np.int64]) -> Floats:
+    """Run all directions of the first layer over one message, side by side.
+
+    The same numbers as `lstm_layer` gives, to the last bit, in half as many calls of NumPy, which
+    are what one message costs. A row is computed as two, because a BLAS adds one up differently.
+
+    Parameters
+    ----------
+    tables : (V, 4H) a direction, the second of which reads from the last token to the first
+    recurrent : (D, H, 4H) folded U of each, transposed
+    ids : (T,)
+
+    Returns
+    -------
+    (T, D H) the hidden states after each token
+    """
+    n_directions, units = recurrent.shape[:2]
+    x = np.empty((len(ids), n_directions, 1, 4 * units), np.float32)
+    for d, table in enumerate(tables):
+        x[:, d, 0] = table.take(ids[::-1] if d else ids, axis=0, mode="clip")
+    h = np.empty((len(ids), n_directions, 2, units), np.float32)
+    z = np.empty((n_directions, 2, 4 * units), np.float32)
+    sigmoids, c = np.empty_like(z), np.zeros_like(h[0])
+    i, f, o = (sigmoids[..., k * units : (k + 1) * units] for k in range(3))
+    g = z[..., 3 * units :]
+    np.copyto(z, x[0])  # there is no state before the first token
+    before: Floats | None = None
+    for x_t, h_t in zip(x, h, strict=True):
+        if before is not None:
+            np.matmul(before, recurrent, out=z)
+            np.add(x_t, z, out=z)
+        np.tanh(z, z)
+        np.multiply(z, _HALF, sigmoids)
+        np.add(sigmoids, _HALF, sigmoids)
+        np.multiply(c, f, c)  # the steps 1 to 4, as `_Cell.step` takes them
+        np.multiply(i, g, h_t)
+        np.add(c, h_t, c)
+        np.tanh(c, h_t)
+        np.multiply(h_t, o, h_t)
+        before = h_t
+    states = h[:, :, 0]
+    if n_directions == 1:
+        return np.ascontiguousarray(states[:, 0])
+    return np.concatenate([states[:, 0], states[::-1, 1]], axis=1)
 
 
 class _Cell:

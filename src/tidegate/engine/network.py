@@ -22,9 +22,9 @@ import numpy.typing as npt
 from tidegate.config import NetworkConfig
 from tidegate.engine.batches import Packed
 from tidegate.engine.cells import gru_layer, rnn_layer
-from tidegate.engine.lstm import Floats, Trace, fold, lstm_layer
+from tidegate.engine.lstm import Floats, Trace, fold, lstm_layer, lstm_message
 from tidegate.engine.ngrams import NgramBranch
-from tidegate.engine.products import Product
+from tidegate.engine.products import LONGEST, Product
 from tidegate.engine.vectors import WordVectors
 from tidegate.text.ids import Flat
 
@@ -71,6 +71,7 @@ class Network:
             [_direction(config, weights, layer, reverse=r) for r in _directions(config)]
             for layer in range(config.num_layers)
         ]
+        self._first_recurrent = np.stack([one.recurrent for one in self.layers[0]])
         self.ngrams: NgramBranch | None = None
         if config.ngrams != "none":
             pieces = vectors.pieces if vectors is not None else ""
@@ -156,6 +157,9 @@ class Network:
             steps = packed
             if number:
                 steps = replace(packed, token_ids=None)
+            elif traces is None and packed.token_ids is not None and self._alone(packed):
+                below = lstm_message(tables[: len(layer)], self._first_recurrent, packed.token_ids)
+                continue
             outputs = []
             for d, direction in enumerate(layer):
                 table = _table(below, direction) if number else tables[d]
@@ -163,6 +167,11 @@ class Network:
                 outputs.append(self._run(direction, table, steps, trace))
             below = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
         return below
+
+    def _alone(self, packed: Packed) -> bool:
+        """Whether there is one message, for an LSTM whose products are not cut into parts."""
+        config = self.config
+        return len(packed.lengths) == 1 and config.cell == "lstm" and config.hidden_size <= LONGEST
 
     def _run(
         self, direction: Direction, table: Floats, packed: Packed, trace: Trace | None

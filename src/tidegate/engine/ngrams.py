@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine.pairs import PairIndex, found_in
 from tidegate.engine.products import Product
 from tidegate.engine.vectors import cut_words, piece_means
 from tidegate.text.ids import Flat, Ints
@@ -47,6 +48,7 @@ SHORTEST_RUN, LONGEST_RUN = 2, 5
 MAX_RUN_CHARACTERS = 64  # of a word whose runs are read, which bounds the time of a long one
 SMALLEST_FLOOR = 1e-6  # of a norm, which divides
 _AT_ONCE = 1_000_000
+_FIRST = np.zeros(1, np.int64)
 
 
 def character_runs(word: str) -> list[int]:
@@ -101,7 +103,7 @@ class NgramBranch:
         self._pair_rows = np.concatenate(
             [dequantised(own["pair_rows"], own["pair_scales"]), own["pair_norms"][:, None]], axis=1
         ).astype(np.float32)  # (P, k + 1)
-        self._pair_index = _Index(self._pair_keys)
+        self.pair_index = PairIndex(self._pair_keys)
 
     @property
     def n_outputs(self) -> int:
@@ -128,7 +130,7 @@ class NgramBranch:
         runs = [character_runs(word) for word in words]
         lengths = np.fromiter(map(len, runs), np.int64, count=len(runs))
         hashes = np.fromiter(chain.from_iterable(runs), np.uint32, count=int(lengths.sum()))
-        found, place = _found(own["run_hashes"], hashes)
+        found, place = found_in(own["run_hashes"], hashes)
         if len(place):
             # A run that a word holds c times has the value c · idf: its weight counts c times and
             # its square c² times.
@@ -177,6 +179,8 @@ class NgramBranch:
         """Return Σ r + Σ p (B, k), and in the last column Σ q, of messages."""
         if not len(flat.lengths):
             return np.zeros((0, self.n_outputs + 1), np.float32)
+        if len(flat.lengths) == 1:
+            return self._sums_of_one(flat, table)
         values = table.take(flat.ids, axis=0, mode="clip")
         found = _segment_sums(values, flat.starts, flat.lengths)
         messages, rows = self.pair_rows(flat)
@@ -186,10 +190,20 @@ class NgramBranch:
             found[messages[first]] += np.add.reduceat(of_pairs, first, axis=0)
         return found
 
+    def _sums_of_one(self, flat: Flat, table: Floats) -> Floats:
+        """Return `sums` of one message: the same additions in the same order, in fewer calls."""
+        start, n = int(flat.starts[0]), int(flat.lengths[0])
+        values = table.take(flat.ids[start : start + n], axis=0, mode="clip")
+        found: Floats = np.add.reduceat(values, _FIRST, axis=0)
+        rows = self.pair_index.find(self.pair_keys(flat)[0])[1]
+        if len(rows):
+            found += np.add.reduceat(self._pair_rows.take(rows, axis=0), _FIRST, axis=0)
+        return found
+
     def pair_rows(self, flat: Flat) -> tuple[Ints, Ints]:
         """Return the known pairs of messages: the message of each, ascending, and its row."""
         keys, ends = self.pair_keys(flat)
-        places, rows = self._pair_index.find(keys)
+        places, rows = self.pair_index.find(keys)
         return np.searchsorted(ends, places), rows
 
     def pair_keys(self, flat: Flat) -> tuple[Ints, Ints]:
@@ -233,7 +247,7 @@ class NgramBranch:
         n = len(ids)
         flat = Flat(ids=ids, starts=np.zeros(1, np.int64), lengths=np.array([n]))
         shares = table[ids][:, :-1].copy()
-        places, rows = self._pair_index.find(self.pair_keys(flat)[0])  # place j: tokens j − 1, j
+        places, rows = self.pair_index.find(self.pair_keys(flat)[0])  # place j: tokens j − 1, j
         for place, row in zip(places.tolist(), rows.tolist(), strict=True):
             of_pair = self._pair_rows[row, :-1]
             owners = [t for t in (place - 1, place) if 0 <= t < n]
@@ -246,50 +260,6 @@ class NgramBranch:
     def tables(self) -> dict[str, npt.NDArray[Any]]:
         """Its tables for other runtimes: of words (V, k + 1), of pairs (P, k + 1), pairs' keys."""
         return {"words": self._words, "pairs": self._pair_rows, "pair_keys": self._pair_keys}
-
-
-class _Index:
-    """Keys to their numbers: a table by Fibonacci hashing (Knuth 1973, section 6.4).
-
-    A slot holds one key. The few others that fall into it are looked up in their sorted list.
-    """
-
-    def __init__(self, keys: Ints) -> None:
-        self._keys = keys
-        self._shift = np.uint64(64 - min(max(len(keys).bit_length() + 4, 8), 20))
-        numbers = np.arange(len(keys), dtype=np.int32)
-        slots = self._slots(keys)
-        self._numbers = np.full(1 << (64 - int(self._shift)), -1, np.int32)
-        self._numbers[slots] = numbers
-        self._crowded = np.flatnonzero(self._numbers[slots] != numbers)
-
-    def _slots(self, keys: Ints) -> npt.NDArray[np.int64]:
-        product = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        return (product >> self._shift).astype(np.int64)
-
-    def find(self, keys: Ints) -> tuple[Ints, Ints]:
-        """Return which of some keys are known, ascending, and the numbers of these."""
-        if not len(self._keys):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        numbers = self._numbers.take(self._slots(keys))
-        same = self._keys.take(numbers, mode="clip") == keys  # −1 is clipped to 0: no harm
-        found = numbers.astype(np.int64)
-        if len(self._crowded):
-            other = np.flatnonzero(~same & (numbers >= 0))
-            inside, place = _found(self._keys[self._crowded], keys[other])
-            found[other[inside]] = self._crowded[place]
-            same[other[inside]] = True
-        places = np.flatnonzero(same)
-        return places, found[places]
-
-
-def _found(sorted_keys: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[Ints, Ints]:
-    """Return which keys are among the sorted ones, and where these stand."""
-    if not len(sorted_keys) or not len(keys):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    place = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
-    found = np.flatnonzero(sorted_keys[place] == keys)
-    return found, place[found]
 
 
 def _segment_sums(values: Floats, starts: Ints, lengths: Ints) -> Floats:

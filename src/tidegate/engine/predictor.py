@@ -17,6 +17,7 @@ import json
 import os
 import pickle
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ import numpy.typing as npt
 from tidegate.config import Kind
 from tidegate.data.messages import as_messages
 from tidegate.engine.bundle import Bundle
+from tidegate.engine.kernel import TOLERANCE, Kernel, chosen, questions
 from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
 from tidegate.engine.reader import Reader
@@ -78,8 +80,21 @@ class Predictor:
     Parameters
     ----------
     bundle : the model
-    threads : cores used at most; beyond one, helper processes are started for the first call of
-        over 6,144 distinct messages, and stay until the predictor goes
+    threads : cores used at most; in NumPy, beyond one, helper processes are started for the first
+        call of over 6,144 distinct messages, and stay until the predictor goes
+    engine : `"numpy"`; `"fast"`, the kernel of `tidegate[fast]`; or `"auto"`, which is fast where
+        that is installed. A kernel that differs from NumPy by more than 1e-6 on a handful of
+        messages does not answer: `engine_note` says so, and `"fast"` warns
+
+    Attributes
+    ----------
+    engine : what answers: `"fast"` or `"numpy"`
+    engine_note : the kernel's instruction set, or why NumPy answers; may be empty
+
+    Raises
+    ------
+    ConfigError
+        `engine="fast"`, and `tidegate-fast` is not installed.
 
     Examples
     --------
@@ -88,7 +103,7 @@ class Predictor:
     (1, 2)
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int = 1, engine: str = "auto") -> None:
         if threads < 1:
             raise ConfigError(f"threads: found {threads}; it must be at least 1")
         self.bundle = bundle
@@ -103,28 +118,51 @@ class Predictor:
             open_words=vectors is not None or self.network.ngrams is not None,
             length=bundle.sequence_length,
         )
-        self._mine = _Mine(reader=Reader.new(self.network, encoder))
+        self._wanted = engine
+        self._mine = _Mine(reader=self._fastest(Reader.new(self.network, encoder), engine))
+        self.engine = "numpy" if self._mine.reader.kernel is None else "fast"
+
+    def _fastest(self, reader: Reader, engine: str) -> Reader:
+        """Return the reader with the kernel, if it may be used and answers as NumPy does."""
+        module, self.engine_note = chosen(engine)
+        if module is None:
+            return reader
+        kernel = Kernel(self.network, module)
+        fast = reader.with_kernel(kernel)
+        with np.errstate(all="ignore"):
+            asked = questions(len(reader.encoder.vocabulary), reader.encoder.limit or 0)
+            expected, found = (self._probable(one.flat_logits(asked)) for one in (reader, fast))
+            gap = float(np.abs(expected - found).max())
+        if gap <= TOLERANCE:
+            self.engine_note = kernel.instructions
+            return fast
+        self.engine_note = f"tidegate-fast differs by {gap:.1e} on test messages"
+        if engine == "fast":
+            warnings.warn(f"{self.engine_note}: NumPy answers", RuntimeWarning, stacklevel=3)
+        return reader
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int = 1) -> Predictor:
+    def load(cls, path: str | Path, *, threads: int = 1, engine: str = "auto") -> Predictor:
         """Load a bundle from its directory.
 
         Raises
         ------
         BundleError
             The bundle is missing, incomplete or changed.
+        ConfigError
+            As for the class.
         """
-        return cls(Bundle.load(path), threads=threads)
+        return cls(Bundle.load(path), threads=threads, engine=engine)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"bundle": self.bundle, "threads": self.threads}
+        return {"bundle": self.bundle, "threads": self.threads, "engine": self._wanted}
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the model: a table."""
         return summary_html(self.bundle)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Predictor.__init__(self, state["bundle"], threads=state["threads"])
+        Predictor.__init__(self, **state)
 
     @property
     def encoder(self) -> Encoder:
@@ -187,9 +225,7 @@ class Predictor:
         """
         messages = [texts] if isinstance(texts, str) else as_messages(texts)
         distinct = list(dict.fromkeys(messages))
-        probabilities = to_probabilities(
-            self._spread(distinct), kind=self.kind, temperature=self.bundle.temperature
-        )
+        probabilities = self._probable(self._spread(distinct))
         if len(distinct) == len(messages):
             return probabilities
         place = {text: i for i, text in enumerate(distinct)}
@@ -202,10 +238,7 @@ class Predictor:
         messages are computed together, as they are given, without helpers.
         """
         logits, tokens, unknown = self.reader().answer(texts)
-        probabilities = to_probabilities(
-            logits, kind=self.kind, temperature=self.bundle.temperature
-        )
-        return Answers(probabilities=probabilities, tokens=tokens, unknown=unknown)
+        return Answers(probabilities=self._probable(logits), tokens=tokens, unknown=unknown)
 
     def predict(self, texts: Iterable[Any]) -> list[str] | list[tuple[str, ...]]:
         """Return each message's label; multi-label: the tuple of those above their threshold."""
@@ -222,8 +255,13 @@ class Predictor:
         """Return label numbers (n,), or (n, n_labels) of 0 and 1, by the bundle's thresholds."""
         return decide(probabilities, kind=self.kind, threshold=self.threshold)
 
+    def _probable(self, logits: Floats) -> Probabilities:
+        return to_probabilities(logits, kind=self.kind, temperature=self.bundle.temperature)
+
     def _spread(self, texts: list[str]) -> Floats:
         """Return the logits (n, n_outputs) of distinct texts, block by block, helped if it pays."""
+        if self.engine == "fast" and self.threads > 1 and len(texts) > SHARED_MESSAGES:
+            return self._in_threads(list(_blocks(texts, SHARED_MESSAGES)))
         workers = self._helpers(len(texts))
         blocks = list(_blocks(texts, SHARED_MESSAGES if workers else BLOCK_MESSAGES))
         if workers and len(blocks) > 1:
@@ -240,9 +278,16 @@ class Predictor:
         empty = np.empty((0, self.n_outputs), np.float32)
         return np.concatenate([empty, *map(self._block_logits, blocks)])
 
+    def _in_threads(self, blocks: list[list[str]]) -> Floats:
+        """Return the logits of blocks; the kernel lets go of the interpreter's lock."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            return np.concatenate(list(pool.map(self._block_logits, blocks)))
+
     def _helpers(self, n_texts: int) -> Workers | None:
         """Return the helper processes, started if so many texts are worth it."""
-        if self.threads == 1:
+        if self.threads == 1 or self.engine == "fast":
             return None
         mine = self._of_this_process()
         if mine.workers is None and n_texts > HELPED_MESSAGES:
@@ -292,7 +337,7 @@ def help_out() -> None:
     """Be a helper process: logits for blocks of texts, by the bundle that is sent first."""
 
     def begin(first: bytes) -> Callable[[bytes], bytes]:
-        predictor = Predictor(pickle.loads(first))  # nosec B301: from the process that started it
+        predictor = Predictor(pickle.loads(first), engine="numpy")  # nosec B301: from the process that started it
         return lambda block: predictor._block_logits(json.loads(block)).tobytes()
 
     serve(begin)

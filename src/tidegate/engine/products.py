@@ -43,7 +43,7 @@ class Product:
     def __call__(self, rows: Floats) -> Floats:
         """Return rows (n, K) times the matrix: (n, N)."""
         n = len(rows)
-        several = np.repeat(rows, 2, axis=0) if n == 1 else rows
+        several = np.concatenate((rows, rows)) if n == 1 else rows
         first, *others = self._parts
         result: Floats = several[:, : len(first)] @ first
         for k, part in enumerate(others, start=1):
@@ -59,7 +59,7 @@ def product_into(out: Floats, rows: Floats, matrix: Floats) -> Floats:
     """
     if len(rows) > 1 and len(matrix) <= LONGEST:
         return rows.dot(matrix, out=out)
-    several = np.repeat(rows, 2, axis=0) if len(rows) == 1 else rows
+    several = np.concatenate((rows, rows)) if len(rows) == 1 else rows
     result = several[:, :LONGEST] @ matrix[:LONGEST]
     for k in range(LONGEST, len(matrix), LONGEST):
         result += several[:, k : k + LONGEST] @ matrix[k : k + LONGEST]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from tidegate.engine.batches import Packed, pack, pack_flat, pad
 from tidegate.engine.blas import one_thread
+from tidegate.engine.kernel import Kernel, Surfaces, padded
 from tidegate.engine.lstm import Floats
 from tidegate.engine.network import Network
 from tidegate.engine.words import WordTables
@@ -29,6 +30,7 @@ Doubles = npt.NDArray[np.float64]
 CHUNK_VALUES = 192 * 1024  # of a step's gates, so that they stay in the processor's cache
 CHUNK_MESSAGES = 384  # at least: fewer rows make slow matrix products
 CHUNK_TOKENS = 131_072  # of a chunk at most, for messages of many tokens
+_ONLY = np.zeros(1, np.int64)  # one message needs no order
 
 
 class Reader:
@@ -39,12 +41,25 @@ class Reader:
     network : the weights
     encoder : texts to ids
     tables : the network's tables, by the encoder's ids
+    kernel : what answers in place of NumPy, if it is there
     """
 
-    def __init__(self, network: Network, encoder: Encoder, tables: WordTables) -> None:
+    def __init__(
+        self,
+        network: Network,
+        encoder: Encoder,
+        tables: WordTables,
+        *,
+        kernel: Kernel | None = None,
+    ) -> None:
         self.network = network
         self.encoder = encoder
+        self.kernel = kernel
         self._tables = tables
+        self._flat = encoder.encode_all  # texts to ids
+        by_surfaces = encoder.by_surfaces
+        if kernel is not None and by_surfaces is not None:
+            self._flat = Surfaces(encoder, by_surfaces, kernel.module).encode_all
 
     @classmethod
     def new(cls, network: Network, encoder: Encoder) -> Reader:
@@ -52,6 +67,10 @@ class Reader:
         n_words = len(encoder.vocabulary)
         tables = WordTables(network.word_rows, network.table_widths, n_words=n_words)
         return cls(network, encoder, tables)
+
+    def with_kernel(self, kernel: Kernel) -> Reader:
+        """Return this reader with a kernel that answers."""
+        return Reader(self.network, self.encoder, self._tables, kernel=kernel)
 
     @property
     def full(self) -> bool:
@@ -63,7 +82,8 @@ class Reader:
     def without_new_words(self) -> Reader:
         """Return another reader that remembers of the words only those of the vocabulary."""
         tables = self._tables.without_new_words()
-        return Reader(self.network, self.encoder.without_new_words(), tables)
+        encoder = self.encoder.without_new_words()
+        return Reader(self.network, encoder, tables, kernel=self.kernel)
 
     def tables(self, ids: npt.NDArray[np.int64]) -> tuple[Floats, ...]:
         """Return the first layer's folded W x + b by word id, a table a direction.
@@ -82,35 +102,38 @@ class Reader:
 
     def logits(self, id_lists: Sequence[Sequence[int]]) -> Floats:
         """Return logits (n, n_outputs) of encoded messages, in their order."""
-        return self._logits(flatten(id_lists))
+        return self.flat_logits(flatten(id_lists))
 
     def text_logits(self, texts: Sequence[str]) -> Floats:
         """Return logits (n, n_outputs) of texts."""
-        return self._logits(self.encoder.encode_all(texts))
+        return self.flat_logits(self._flat(texts))
 
     def answer(self, texts: Sequence[str]) -> tuple[Floats, Ints, Doubles]:
         """Return logits (n, n_outputs) of texts, tokens read (n,), and the share unknown (n,)."""
-        flat = self.encoder.encode_all(texts)
+        flat = self._flat(texts)
         n_known, unknown_id = len(self.encoder.vocabulary), self.encoder.vocabulary.unknown_id
         # A running sum and not `reduceat`, which takes no end past the last row.
         unknown = np.append(0, np.cumsum((flat.ids >= n_known) | (flat.ids == unknown_id)))
         n_unknown = unknown[flat.starts + flat.lengths] - unknown[flat.starts]
         padding = (flat.lengths == 1) & (flat.ids.take(flat.starts, mode="clip") == PAD_ID)
         tokens = np.where(padding, 0, flat.lengths)
-        return self._logits(flat), tokens, n_unknown / flat.lengths
+        return self.flat_logits(flat), tokens, n_unknown / flat.lengths
 
     def with_ngrams(self, logits: Floats, texts: Sequence[str]) -> Floats:
         """Return an LSTM's logits (n, n_outputs) of texts with those of the n-gram branch."""
         flat = self.encoder.encode_all(texts)
         return self.network.with_ngrams(logits, flat, self.tables(flat.ids))
 
-    def _logits(self, flat: Flat) -> Floats:
+    def flat_logits(self, flat: Flat) -> Floats:
+        """Return logits (n, n_outputs) of encoded messages that lie in one array."""
         lengths, network = flat.lengths, self.network
         logits = np.empty((len(lengths), network.n_outputs), np.float32)
         if not len(lengths):
             return logits
-        order = np.argsort(-lengths, kind="stable")
-        padded = network.config.pooling == "padded_last"
+        if self.kernel is not None:
+            return self._by_kernel(self.kernel, flat)
+        order = np.argsort(-lengths, kind="stable") if len(lengths) > 1 else _ONLY
+        fills_up = network.config.pooling == "padded_last"
         size = max(CHUNK_VALUES // (4 * network.config.hidden_size), CHUNK_MESSAGES)
         start = 0
         with one_thread():
@@ -118,7 +141,15 @@ class Reader:
             while start < len(order):
                 longest = max(int(lengths[order[start]]), 1)
                 rows = order[start : start + max(min(size, CHUNK_TOKENS // longest), 1)]
-                packed = self.packed(flat.lists(rows)) if padded else pack_flat(flat, rows)
+                packed = self.packed(flat.lists(rows)) if fills_up else pack_flat(flat, rows)
                 logits[rows] = network.logits(packed, tables)
                 start += len(rows)
             return network.with_ngrams(logits, flat, tables)
+
+    def _by_kernel(self, kernel: Kernel, flat: Flat) -> Floats:
+        with one_thread():
+            tables = self.tables(flat.ids)
+        if self.network.config.pooling != "padded_last":
+            return kernel.logits(flat, tables)
+        longer = padded(flat, self.encoder.limit or 0)
+        return self.network.with_ngrams(kernel.lstm_logits(longer, tables), flat, tables)

@@ -57,7 +57,7 @@ class Served:
         """Return what a list of models says of it."""
         return {
             "name": self.name, "kind": self.predictor.kind, "labels": list(self.predictor.labels),
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.fingerprint, "engine": self.predictor.engine,
         }  # fmt: skip
 
     def detail(self) -> dict[str, Any]:
@@ -69,6 +69,7 @@ class Served:
             "thresholds": list(bundle.thresholds),
             "metrics": dict(bundle.metrics),
             "calibration": self.calibration,
+            "engine_note": self.predictor.engine_note,
             "cell": bundle.config.network.cell,
             "columns": {"text": data.text, "extra": list(data.extra), "label": list(data.label)},
             "card": bundle.extra_files.get("README.md", b"").decode("utf-8", "replace"),

@@ -123,6 +123,7 @@ class ModelSummary(BaseModel):
     kind: str
     labels: list[str]
     fingerprint: str
+    engine: str = Field(description="What computes its answers: fast (tidegate-fast) or numpy.")
 
 
 class ModelList(BaseModel):
@@ -139,6 +140,7 @@ class ModelDetail(ModelSummary):
     calibration: dict[str, Any] | None = Field(
         description="Of held-out messages by their largest probability: how many were right."
     )
+    engine_note: str = Field(description="The kernel's instructions, or why NumPy computes.")
     cell: str = Field(description="lstm, gru or rnn; only an LSTM can be walked.")
     takes_feedback: bool = Field(description="Whether corrections are kept here.")
     columns: dict[str, Any] = Field(description="The columns a file to be scored needs.")

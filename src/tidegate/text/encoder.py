@@ -17,7 +17,7 @@ from itertools import chain, islice
 import numpy as np
 
 from tidegate.config import TextConfig
-from tidegate.text.ids import Flat, Ints, flatten
+from tidegate.text.ids import Flat, Ints, flatten, one_message
 from tidegate.text.tokenizers import SurfaceTokenizer, make_tokenizer
 from tidegate.text.vocabulary import DROPPED, PAD_ID, Vocabulary
 
@@ -55,25 +55,30 @@ class _Ids(dict[str, int]):
         return number
 
 
-class _SurfaceIds(dict[str | None, tuple[int, ...]]):
+class SurfaceIds(dict[str | None, tuple[int, ...]]):
     """Surface word → its tokens' ids, so that a message met in part before is only looked up."""
 
     def __init__(self, tokenizer: SurfaceTokenizer, ids: _Ids) -> None:
         super().__init__()
-        self.read, self.ids = tokenizer.read, ids
+        self.read, self.mended, self.ids = tokenizer.read, tokenizer.mended, ids
 
     def __missing__(self, surface: str | None) -> tuple[int, ...]:
         if surface is None:
             self[END] = (END_ID,)
             return self[END]
-        found = map(self.ids.__getitem__, self.read(surface))
-        ids = tuple(i for i in found if i != DROPPED)
-        # Long numbers never end, and are read faster than other words.
-        if len(surface) < 5 or (len(surface) <= MAX_SURFACE_CHARACTERS and not surface.isdigit()):
+        ids, kept = self.found(surface)
+        if kept:
             if len(self) >= MAX_CACHED_SURFACES:
                 self.clear()
             self[surface] = ids
         return ids
+
+    def found(self, surface: str) -> tuple[tuple[int, ...], bool]:
+        """Return a surface word's ids, and whether they are worth remembering."""
+        found = map(self.ids.__getitem__, self.read(surface))
+        # Long numbers never end, and are read faster than other words.
+        short = len(surface) <= MAX_SURFACE_CHARACTERS and not surface.isdigit()
+        return tuple(i for i in found if i != DROPPED), len(surface) < 5 or short
 
 
 class Encoder:
@@ -104,9 +109,9 @@ class Encoder:
         self.limit = length or config.max_tokens or None
         self._ids = _Ids(vocabulary, open_words=open_words)
         # What cuts a text into surface words, and their ids, if the tokeniser does so.
-        self._surfaces: tuple[Callable[[str], list[str]], _SurfaceIds] | None = None
+        self._surfaces: tuple[Callable[[str], list[str]], SurfaceIds] | None = None
         if isinstance(self.tokenizer, SurfaceTokenizer):
-            self._surfaces = self.tokenizer.surfaces, _SurfaceIds(self.tokenizer, self._ids)
+            self._surfaces = self.tokenizer.surfaces, SurfaceIds(self.tokenizer, self._ids)
 
     @property
     def open_words(self) -> bool:
@@ -122,6 +127,11 @@ class Encoder:
     def new_characters(self) -> int:
         """How many characters the new words have together."""
         return self._ids.new_characters
+
+    @property
+    def by_surfaces(self) -> SurfaceIds | None:
+        """What gives the ids of one surface word, if texts are cut at white space alone."""
+        return None if self._surfaces is None else self._surfaces[1]
 
     def without_new_words(self) -> Encoder:
         """Return an encoder like this one that has met no word out of vocabulary yet.
@@ -146,6 +156,8 @@ class Encoder:
         All surface words of all messages are looked up in one go, with an end after each message;
         NumPy then finds the ends.
         """
+        if len(texts) == 1:
+            return one_message(self.encode(texts[0]))
         if self._surfaces is None:
             return flatten([self.encode(text) for text in texts])
         cut, known = self._surfaces
@@ -170,7 +182,7 @@ class Encoder:
         ids[ends] = PAD_ID  # an empty message reads its end
         return Flat(ids=ids, starts=ends - lengths, lengths=np.maximum(lengths, 1), ends=ends)
 
-    def _looked_up(self, words: list[str | None], known: _SurfaceIds) -> Ints:
+    def _looked_up(self, words: list[str | None], known: SurfaceIds) -> Ints:
         """Return the ids of messages' surface words, no message longer than the limit."""
         ids = np.fromiter(chain.from_iterable(map(known.__getitem__, words)), np.int64)
         ends = np.flatnonzero(ids == END_ID)

@@ -45,3 +45,17 @@ def flatten(id_lists: Sequence[Sequence[int]]) -> Flat:
     lengths = np.fromiter(map(len, id_lists), np.int64, count=len(id_lists))
     ids = np.fromiter(chain.from_iterable(id_lists), np.int64, count=int(lengths.sum()))
     return Flat(ids=ids, starts=np.cumsum(lengths) - lengths, lengths=lengths)
+
+
+def one_message(ids: list[int]) -> Flat:
+    """Return one message, with a free place behind it.
+
+    Examples
+    --------
+    >>> one_message([5, 6]).ends.tolist()
+    [2]
+    """
+    lengths = np.array([len(ids)])
+    return Flat(
+        ids=np.array([*ids, 0]), starts=np.zeros(1, np.int64), lengths=lengths, ends=lengths
+    )

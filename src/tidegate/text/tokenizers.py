@@ -31,6 +31,9 @@ class SurfaceTokenizer(TextTokenizer, Protocol):
     def surfaces(self, text: str) -> list[str]:
         """Return a message's surface words."""
 
+    def mended(self, text: str) -> str:
+        """Return the message of which `str.split` makes the surface words."""
+
     def read(self, surface: str) -> tuple[str, ...]:
         """Return the tokens of one of them."""
 

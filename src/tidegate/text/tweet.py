@@ -351,10 +351,12 @@ class TweetTokenizer:
         return list(chain.from_iterable(map(self._words.__getitem__, self.surfaces(text))))
 
     def surfaces(self, text: str) -> list[str]:
-        """Return what stands between white space, repaired; `read` gives each one's tokens."""
-        if not text.isascii():
-            text = _MOJIBAKE.sub(_unmangled, text)  # whole: half of one may look like white space
-        return text.split()
+        """Return what stands between white space; `read` gives each one's tokens."""
+        return self.mended(text).split()
+
+    def mended(self, text: str) -> str:
+        """Return a text without mojibake, of which half of one may look like white space."""
+        return text if text.isascii() else _MOJIBAKE.sub(_unmangled, text)
 
     def spans(self, text: str) -> list[TokenSpan]:
         """Return the tokens of `text` with their place in it, and what the model does not read.
