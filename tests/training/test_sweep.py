@@ -57,7 +57,8 @@ def test_the_best_settings_are_a_file_that_trains(
     config = str(folder / "best.toml")
     assert main(["train", str(rows), "-o", str(model), "--config", config, "--score", "none"]) == 0
     bundle = Predictor.load(model).bundle
-    best = max((v, -k) for k, (_, v) in enumerate(numbers_of(folder)) if v is not None)
+    ended = enumerate(numbers_of(folder))
+    best = max((v, -k) for k, (state, v) in ended if state == "COMPLETE" and v is not None)
     import optuna
 
     study = optuna.load_study(study_name="tidegate", storage=f"sqlite:///{folder / 'study.db'}")
@@ -95,6 +96,8 @@ def test_a_killed_sweep_ends_with_all_its_trials(rows: Path, tmp_path: Path) -> 
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
     found = numbers_of(folder)
     assert sum(state in ("COMPLETE", "PRUNED") for state, _ in found) == 6
+    page = (folder / "sweep.html").read_text()
+    assert page.count("given up</td>") == sum(state == "PRUNED" for state, _ in found)
     assert not any(state == "RUNNING" for state, _ in found)
     assert (folder / "best.toml").exists()
 

@@ -379,8 +379,9 @@ def _found(study: Any, config: Config, *, folds: int, metric: str) -> Sweep:
     ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
     trials = tuple(
         Trial(
-            number=trial.number + 1, state=trial.state.name.lower(), score=trial.value,
-            settings=dict(trial.params),
+            number=trial.number + 1, state=trial.state.name.lower(), settings=dict(trial.params),
+            # Optuna gives a trial that was given up the score of the folds it had: not of all.
+            score=trial.value if trial.state == TrialState.COMPLETE else None,
         )
         for trial in ended
     )  # fmt: skip
