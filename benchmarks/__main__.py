@@ -29,6 +29,7 @@ def main() -> int:
             ["benchmarks.bench_multilabel"],
             ["benchmarks.bench_precision"],
             ["benchmarks.bench_engine"],
+            ["benchmarks.bench_fast"],
             ["tidegate", "train", str(DATA / "tweets.csv"), "-o", model],
             ["benchmarks.bench_cold_start", model],
             ["benchmarks.bench_bulk", model],

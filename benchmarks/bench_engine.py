@@ -52,8 +52,11 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def learn(data: Dataset, rows: Any, folder: Path) -> dict[str, float]:
-    """Train and save every contestant that is not there; return seconds by file."""
+def learn(data: Dataset, rows: Any, folder: Path, *, lesson: bool = True) -> dict[str, float]:
+    """Train and save every contestant that is not there; return seconds by file.
+
+    `lesson=False` leaves out the lesson's network, which takes minutes, and the ONNX files.
+    """
     texts = [data.texts[i] for i in rows[0]]
     targets = data.targets[rows[0]]
 
@@ -79,10 +82,12 @@ def learn(data: Dataset, rows: Any, folder: Path) -> dict[str, float]:
         ("tfidf.joblib", fit_tfidf), ("fasttext.bin", fit_fasttext),
         ("default", lambda: fit_preset("default")), ("lesson", lambda: fit_preset("lesson")),
     ):  # fmt: skip
-        if not (folder / target).exists():
+        if not (folder / target).exists() and (lesson or target != "lesson"):
             seconds[target] = timed(work)
             print(f"{target}: {seconds[target]:.1f} s", flush=True)
     kept.write_text(json.dumps(seconds))
+    if not lesson:
+        return seconds
     bundle = Bundle.load(folder / "default")
     export_onnx(bundle, folder / "default.onnx")
     export_onnx(bundle, folder / "int8.onnx", int8=True)
@@ -145,9 +150,9 @@ def lesson_operations(data: Dataset, folder: Path) -> dict[str, float]:
     The rate is the network's own, ids to logits, beside products of matrices of the same shape as
     its steps' and of a shape that suits the processor best.
     """
-    padded = Predictor.load(folder / "lesson")
+    padded = Predictor.load(folder / "lesson", engine="numpy")
     config = padded.bundle.config.with_settings(pooling="last")
-    model = Predictor(replace(padded.bundle, config=config))
+    model = Predictor(replace(padded.bundle, config=config), engine="numpy")
     reader = model.reader()
     ids = [reader.encoder.encode(f"{t} 0") for t in dict.fromkeys(data.texts)]
     tokens = float(np.mean([len(one) for one in ids]))
@@ -168,23 +173,24 @@ def lesson_operations(data: Dataset, folder: Path) -> dict[str, float]:
     }
 
 
-def synthetic(folder: Path, hidden: int, length: int) -> Predictor:
+def synthetic(folder: Path, hidden: int, length: int, engine: str = "numpy") -> Predictor:
     """Return the default model's shape with other sizes and random weights."""
     bundle = Bundle.load(folder / "default")
-    config = bundle.config.with_settings(hidden_size=hidden, max_tokens=length)
+    config = bundle.config.with_settings(hidden_size=hidden, max_tokens=length, ngrams="none")
     shapes = weight_shapes(config.network, n_words=len(bundle.tokens), n_outputs=1)
     rng = np.random.default_rng(0)
-    weights = {n: rng.normal(0, 0.1, s).astype(np.float32) for n, s in shapes.items()}
+    weights = {n: rng.normal(0, 0.5 / hidden**0.5, s).astype(np.float32) for n, s in shapes.items()}
     kept = {n: bundle.weights[n] for n in ("vectors.weight", "words.weight")}
     return Predictor(
         Bundle(config=config, kind="binary", labels=bundle.labels, tokens=bundle.tokens,
-               sequence_length=length, weights={**weights, **kept}, pieces=bundle.pieces)
+               sequence_length=length, weights={**weights, **kept}, pieces=bundle.pieces),
+        engine=engine,
     )  # fmt: skip
 
 
 def growth(data: Dataset, folder: Path) -> dict[str, Any]:
     """Return messages a second by number, by length, and by hidden size."""
-    model = Predictor.load(folder / "default")
+    model = Predictor.load(folder / "default", engine="numpy")
     texts = list(dict.fromkeys(data.texts))
     by_number = {}
     for power in (3, 4, 5, 6):

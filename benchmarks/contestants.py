@@ -7,6 +7,7 @@ Imports stand inside, so that a command loads only what its contestant needs.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -16,10 +17,10 @@ from typing import Any
 Answer = Callable[[Sequence[str]], Any]
 
 
-def tidegate(folder: Path, threads: int = 1) -> Answer:
+def tidegate(folder: Path, threads: int = 1, engine: str = "numpy") -> Answer:
     from tidegate.engine.predictor import Predictor
 
-    model = Predictor.load(folder / "default", threads=threads)
+    model = Predictor.load(folder / "default", threads=threads, engine=engine)
     return lambda texts: model.predict_proba(texts)[:, 1]
 
 
@@ -27,10 +28,18 @@ def tidegate_two_cores(folder: Path) -> Answer:
     return tidegate(folder, threads=2)
 
 
+def tidegate_fast(folder: Path) -> Answer:
+    return tidegate(folder, engine="fast")
+
+
+def tidegate_fast_two_cores(folder: Path) -> Answer:
+    return tidegate(folder, threads=2, engine="fast")
+
+
 def lesson_in_tidegate(folder: Path) -> Answer:
     from tidegate.engine.predictor import Predictor
 
-    model = Predictor.load(folder / "lesson")
+    model = Predictor.load(folder / "lesson", engine="numpy")
     return lambda texts: model.predict_proba(texts)[:, 1]
 
 
@@ -42,7 +51,8 @@ def lesson_without_padding(folder: Path) -> Answer:
     from tidegate.engine.predictor import Predictor
 
     bundle = Bundle.load(folder / "lesson")
-    model = Predictor(replace(bundle, config=bundle.config.with_settings(pooling="last")))
+    model = Predictor(replace(bundle, config=bundle.config.with_settings(pooling="last")),
+                      engine="numpy")  # fmt: skip
     return lambda texts: model.predict_proba(texts)[:, 1]
 
 
@@ -129,6 +139,8 @@ def fasttext(folder: Path) -> Answer:
 CONTESTANTS: dict[str, tuple[Callable[[Path], Answer], str]] = {
     "tidegate": (tidegate, "default"),
     "tidegate, 2 cores": (tidegate_two_cores, "default"),
+    "tidegate-fast": (tidegate_fast, "default"),
+    "tidegate-fast, 2 cores": (tidegate_fast_two_cores, "default"),
     "ONNX Runtime, float32": (onnx, "default.onnx"),
     "ONNX Runtime, int8": (onnx_int8, "int8.onnx"),
     "TF-IDF(1,2) + LR": (tfidf, "tfidf.joblib"),
@@ -137,6 +149,10 @@ CONTESTANTS: dict[str, tuple[Callable[[Path], Answer], str]] = {
     "lesson in tidegate, padded": (lesson_in_tidegate, "lesson"),
     "lesson in tidegate, real tokens": (lesson_without_padding, "lesson"),
 }
+
+
+if importlib.util.find_spec("tidegate_fast") is None:
+    CONTESTANTS = {n: one for n, one in CONTESTANTS.items() if not n.startswith("tidegate-fast")}
 
 
 def cold_starts(folder: str, text: str, runs: int = 5) -> dict[str, tuple[float, float]]:

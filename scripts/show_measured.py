@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "images" / "engine.svg"
+KERNEL = ROOT / "docs" / "explanation" / "the-kernel.md"
 WHY = ROOT / "docs" / "explanation" / "why-a-teacher.md"
 HEAD = ("", "accuracy", "bulk, per s", "one, p50", "one, p99", "from a shell", "memory", "on disk")
 STYLE = """
@@ -140,6 +141,51 @@ def _marked(value: float, best: float) -> str:
     return f"**{value:.3f}**" if round(value, 3) == round(best, 3) else f"{value:.3f}"
 
 
+def fast(found: dict[str, Any]) -> str:
+    """Return both engines beside their peers, as a Markdown table and what else was measured."""
+    lines = ["|  | bulk, per s | one, p50 | one, p99 |", "|---|---|---|---|"]
+    for name, one in found["table"].items():
+        rate = f"{one['bulk_per_s']:,.0f}"
+        lines.append(f"| {name} | {rate} | {micro(one['p50_us'])} | {micro(one['p99_us'])} |")
+    threads, parity, cold = found["two_threads"], found["parity"], found["one_shot_s"]
+    lines += [
+        "",
+        f"Two threads are {threads['ratio']:.2f} times as fast as one. Over {parity['messages']:,} "
+        f"messages the engines' probabilities differ by {parity['largest_gap']:.0e} at most. "
+        f"`tidegate predict` takes {cold['numpy']:.2f} s in a new process with NumPy, and "
+        f"{cold['auto']:.2f} s with the kernel.",
+    ]
+    return "\n".join(lines)
+
+
+def grown(found: dict[str, Any]) -> str:
+    """Return microseconds a message of each engine, by what they grow with."""
+    lines = []
+    for key in ("rows", "tokens", "hidden_size"):
+        sizes = list(found["numpy"][key])
+        lines += [f"| {key.replace('_', ' ')} | " + " | ".join(sizes) + " |",
+                  "|" + "---|" * (len(sizes) + 1)]  # fmt: skip
+        for engine, one in found.items():
+            lines.append(
+                f"| {engine} | " + " | ".join(f"{v:.1f}" for v in one[key].values()) + " |"
+            )
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def roofline(found: dict[str, Any]) -> str:
+    """Return the recurrence's rates by hidden size, and their share of the core's best."""
+    sizes = found["by_hidden_size"]
+    lines = ["| hidden units | " + " | ".join(next(iter(sizes.values()))) + " |"]
+    lines.append("|" + "---|" * (lines[0].count("|") - 1))
+    for size, rates in sizes.items():
+        cells = [f"{one['gflop_per_s']:.0f} ({one['share']:.0%})" for one in rates.values()]
+        lines.append(f"| {size} | " + " | ".join(cells) + " |")
+    best, copied = found["matrix_gflop_per_s"], found["copy_gb_per_s"]
+    lines += ["", f"The core's best: {best:.0f}; memory is copied at {copied:.0f} GB a second."]
+    return "\n".join(lines)
+
+
 def with_table(page: str, name: str, lines: str) -> str:
     """Return a page's text with lines between the marks of a table's name."""
     start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
@@ -150,14 +196,17 @@ def with_table(page: str, name: str, lines: str) -> str:
 
 def main() -> int:
     """Write or check the tables and the picture."""
-    engine, teacher, sets = (
+    engine, teacher, sets, kernel = (
         json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("engine", "teacher", "suite")
+        for name in ("engine", "teacher", "suite", "fast")
     )
     readme = ROOT / "README.md"
     page = with_table(readme.read_text(encoding="utf-8"), "engine", table(engine))
     why = WHY.read_text(encoding="utf-8")
+    own = with_table(KERNEL.read_text(encoding="utf-8"), "fast", fast(kernel))
+    own = with_table(own, "growth", grown(kernel["growth_us"]))
     wanted = {
+        KERNEL: with_table(own, "roofline", roofline(kernel["roofline"])),
         readme: with_table(page, "suite", suite(sets)),
         WHY: with_table(why, "teacher", taught(teacher)),
         PICTURE: picture(engine),
