@@ -19,6 +19,7 @@ from tidegate.cli.printing import (
     FileFormat,
     ModelPath,
     NoClobber,
+    Ray,
     check_clobber,
     names_of,
     put_data,
@@ -69,10 +70,20 @@ def predict(
     format: FileFormat = None,
     encoding: Encoding = None,
     columns: Columns = None,
+    ray: Ray = None,
 ) -> None:
     """Print the label and the probability of each class, or score a file into another."""
     reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
     _check_use(texts, source, output, reading)
+    if ray is not None:
+        from tidegate.cli.many import score_many
+
+        score_many(
+            model, source, output, address=ray, reading=reading, no_clobber=no_clobber,
+            safe_for_spreadsheets=safe_for_spreadsheets, text=text, prefix=prefix,
+            on_error=on_error, resume=resume,
+        )  # fmt: skip
+        return
     if source is None or output is None:
         from tidegate.engine.predictor import Predictor
 
