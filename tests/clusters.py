@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +29,14 @@ def begin(nodes: int = 2) -> Any:
 def add_node(cluster: Any) -> Any:
     """Add a node with one core."""
     return cluster.add_node(num_cpus=1, object_store_memory=OBJECTS_BYTES)
+
+
+def kill_node(cluster: Any, number: int) -> None:
+    """Kill all processes of a node: its raylet first, then those it had started."""
+    node = cluster.list_all_nodes()[number]
+    raylet = node.all_processes["raylet"][0].process.pid
+    below = Path(f"/proc/{raylet}/task/{raylet}/children").read_text(encoding="ascii").split()
+    for pid in (raylet, *map(int, below)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    cluster.remove_node(node, allow_graceful=False)

@@ -75,14 +75,14 @@ def predict(
     """Print the label and the probability of each class, or score a file into another."""
     reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
     _check_use(texts, source, output, reading)
+    choices: dict[str, Any] = {
+        "text": text, "prefix": prefix, "on_error": on_error, "resume": resume, "reading": reading,
+        "no_clobber": no_clobber, "safe_for_spreadsheets": safe_for_spreadsheets,
+    }  # fmt: skip
     if ray is not None:
         from tidegate.cli.many import score_many
 
-        score_many(
-            model, source, output, address=ray, reading=reading, no_clobber=no_clobber,
-            safe_for_spreadsheets=safe_for_spreadsheets, text=text, prefix=prefix,
-            on_error=on_error, resume=resume,
-        )  # fmt: skip
+        score_many(model, source, output, address=ray, **choices)
         return
     if source is None or output is None:
         from tidegate.engine.predictor import Predictor
@@ -91,12 +91,7 @@ def predict(
         _print(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets)
         return
     with told_to_resume("predict"):
-        _score(
-            model, source, output, text=text, threads=threads, no_clobber=no_clobber,
-            reading=reading,
-            on_error=on_error, resume=resume, prefix=prefix,
-            safe_for_spreadsheets=safe_for_spreadsheets,
-        )  # fmt: skip
+        _score(model, source, output, threads=threads, **choices)
 
 
 def _check_use(

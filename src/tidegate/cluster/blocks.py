@@ -172,7 +172,7 @@ class PartWriter:
             found = self.scorer.scored(table)
         except BadRowError as fault:
             raise DataError(f"{place(fault.place)}, {fault.why}") from None
-        said = [f"{place(k)}, {why}" for k, why in found.faults.items()]
+        said = [f"{place(k)}: {why}" for k, why in found.faults.items()]
         return found.batch, table.num_rows, said
 
 

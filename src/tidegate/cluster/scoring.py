@@ -9,6 +9,7 @@ grow with the input. Which blocks are done, the `ledger` knows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -185,6 +186,12 @@ def _lean(bundle: Bundle) -> Bundle:
     return replace(bundle, extra_files={})
 
 
+def _quiet() -> None:
+    """Have Ray Data say nothing of its own: what there is to say, the caller says."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
 def _job(
     bundle: Bundle, *, text: str | None, prefix: str, on_error: OnError, reading: Mapping[str, Any]
 ) -> Job:
@@ -236,8 +243,7 @@ def _outcomes(
     if not left:
         return
     actors = min(session.cores(), len(left))
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    _quiet()
     rows = ray.data.from_items(
         [{"block": block_text(block)} for block in left], override_num_blocks=len(left)
     )

@@ -26,8 +26,9 @@ def connected(address: str = AUTO) -> Iterator[None]:
     ConfigError
         There is no cluster at the address.
     """
-    # Nothing is reported to anybody unless somebody asked for it.
+    # Nothing is reported to anybody, and Ray's own words stay in its logs, unless somebody asks.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     if ray.is_initialized():
