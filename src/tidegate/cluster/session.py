@@ -7,6 +7,8 @@ there is none, one is started here for the time of the work, on all of its cores
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,16 +28,16 @@ def connected(address: str = AUTO) -> Iterator[None]:
     ConfigError
         There is no cluster at the address.
     """
-    # Nothing is reported to anybody, and Ray's own words stay in its logs, unless somebody asks.
+    # Nothing is reported to anybody unless somebody asks for it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     if ray.is_initialized():
         yield
         return
     try:
-        _connect(address)
+        with _signals_kept(), _hushed():
+            _connect(address)
     except (ConnectionError, ValueError, RuntimeError, OSError) as fault:
         first = str(fault).strip().splitlines()[0][:200]
         raise ConfigError(
@@ -46,6 +48,39 @@ def connected(address: str = AUTO) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Let SIGTERM mean afterwards what it meant before; Ray ends the process in its own way."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what Ray's core says of itself out of standard error; its faults are raised as well.
+
+    The level is read when a process connects, and one line says so then.
+    """
+    if "RAY_BACKEND_LOG_LEVEL" in os.environ:  # somebody wants to hear it
+        yield
+        return
+    os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
+    spoken = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(spoken, 2)
+        os.close(spoken)
+        os.close(nowhere)
+        del os.environ["RAY_BACKEND_LOG_LEVEL"]
 
 
 def _connect(address: str) -> None:
