@@ -232,3 +232,14 @@ def server(start: servers.Start, served_model: Path, other_model: Path) -> serve
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name a case of bytes by its argument: zipped ones hold the time, and differ by process."""
     return argname if isinstance(val, bytes) else None
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Iterator[Any]:
+    """A Ray cluster of a head without cores and two nodes with one each."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'tidegate[ray]'")
+    import clusters
+
+    found = clusters.begin()
+    yield found
+    found.shutdown()

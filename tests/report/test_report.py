@@ -17,7 +17,7 @@ from tidegate.engine.bundle import Bundle
 from tidegate.errors import ConfigError
 from tidegate.report.card import model_card, unscored, with_report
 from tidegate.report.page import report_page
-from tidegate.training.held_out import by_cross_validation
+from tidegate.training.folds import by_cross_validation
 from tidegate.training.learner import Learner, train_and_score
 from tidegate.training.prepare import prepare
 from tidegate.training.score import Scored, score

@@ -107,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = words[: words.index("--")] if "--" in words else words
+    words = [*_with_address(options), *words[len(options) :]]
+    options = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in options
     if debug:
         words = ["--debug", *(w for w in options if w != "--debug"), *words[len(options) :]]
@@ -149,6 +151,15 @@ def main(arguments: list[str] | None = None) -> int:
         if _is_lack_of_memory(fault):
             return _fault(_LACK_OF_MEMORY, code=2)
         return _fault(f"internal fault, {type(fault).__name__}: {fault}; see --debug", code=1)
+
+
+def _with_address(words: list[str]) -> list[str]:
+    """Return words in which a `--ray` that is not followed by an address has the usual one."""
+    found: list[str] = []
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        bare = word == "--ray" and following.startswith("-")
+        found.append("--ray=auto" if bare else word)
+    return found
 
 
 def _is_lack_of_memory(fault: Exception) -> bool:

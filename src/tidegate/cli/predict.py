@@ -19,6 +19,7 @@ from tidegate.cli.printing import (
     FileFormat,
     ModelPath,
     NoClobber,
+    Ray,
     check_clobber,
     names_of,
     put_data,
@@ -74,10 +75,20 @@ def predict(
     format: FileFormat = None,
     encoding: Encoding = None,
     columns: Columns = None,
+    ray: Ray = None,
 ) -> None:
     """Print the label and the probability of each class, or score a file into another."""
     reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
     _check_use(texts, source, output, reading)
+    choices: dict[str, Any] = {
+        "text": text, "prefix": prefix, "on_error": on_error, "resume": resume, "reading": reading,
+        "no_clobber": no_clobber, "safe_for_spreadsheets": safe_for_spreadsheets,
+    }  # fmt: skip
+    if ray is not None:
+        from tidegate.cli.many import score_many
+
+        score_many(model, source, output, address=ray, **choices)
+        return
     if source is None or output is None:
         from tidegate.engine.predictor import Predictor
 
@@ -85,11 +96,7 @@ def predict(
         _print(predictor, texts, as_json=as_json, safe_for_spreadsheets=safe_for_spreadsheets)
         return
     with told_to_resume("predict"):
-        _score(
-            model, source, output, text=text, threads=threads, engine=engine, reading=reading,
-            no_clobber=no_clobber, on_error=on_error, resume=resume, prefix=prefix,
-            safe_for_spreadsheets=safe_for_spreadsheets,
-        )  # fmt: skip
+        _score(model, source, output, threads=threads, engine=engine, **choices)
 
 
 def _check_use(

@@ -43,6 +43,15 @@ NoClobber = Annotated[
     bool, typer.Option("--no-clobber", help="Do not replace an output that is there already.")
 ]
 
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Work on a Ray cluster: at an address, or the one that runs, or one started here.",
+    ),
+]
+
 
 def say(*lines: str) -> None:
     """Write words for people to standard error; if nobody can read them, the work goes on."""

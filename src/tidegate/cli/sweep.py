@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from tidegate.cli.printing import (
     DataFile,
     Encoding,
     FileFormat,
+    Ray,
     config_of,
     names_of,
     put,
@@ -29,7 +31,7 @@ def sweep(
     ] = Path("sweep"),
     trials: Annotated[int, typer.Option(min=1, help="How many, earlier ones among them.")] = 30,
     metric: Annotated[Literal["accuracy", "f1"], typer.Option(help="What is raised.")] = "accuracy",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, each on one core.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Folds at once, each on one core.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search and of training.")] = 0,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Most epochs of a trial, for a quick search.")
@@ -37,6 +39,7 @@ def sweep(
     format: FileFormat = None,
     encoding: Encoding = None,
     columns: Columns = None,
+    ray: Ray = None,
     **settings: Any,
 ) -> None:
     """Search settings by cross-validation; the best are written as a file for train --config."""
@@ -52,10 +55,18 @@ def sweep(
         data, config.data, format=format, encoding=encoding, columns=names_of(columns)
     )
     say(*dataset.notes)
-    found = search(
-        dataset, config, output, trials=trials, folds=config.data.folds, metric=metric, jobs=jobs,
-        seed=seed, most_epochs=epochs, on_trial=say,
-    )  # fmt: skip
+    with ExitStack() as held:
+        workers = None
+        if ray is not None:
+            from tidegate.cluster.session import connected
+            from tidegate.cluster.training import sweep_workers
+
+            held.enter_context(connected(ray))
+            workers = sweep_workers
+        found = search(
+            dataset, config, output, trials=trials, folds=config.data.folds, metric=metric,
+            jobs=jobs, seed=seed, most_epochs=epochs, workers=workers, on_trial=say,
+        )  # fmt: skip
     write_text(output / "best.toml", to_toml(found.config))
     write_text(output / "sweep.html", sweep_page(found, title=f"Sweep of {dataset.source}"))
     first = next((t for t in found.trials if t.number == 1), None)

@@ -17,6 +17,7 @@ from tidegate.cli.printing import (
     Encoding,
     FileFormat,
     NoClobber,
+    Ray,
     check_clobber,
     config_of,
     names_of,
@@ -79,6 +80,7 @@ def train(
     encoding: Encoding = None,
     columns: Columns = None,
     as_json: AsJson = False,
+    ray: Ray = None,
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
@@ -91,7 +93,7 @@ def train(
     reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
     how = How(
         reading={**base.reading, **{name: value for name, value in reading.items() if value}},
-        private=private or base.private, as_json=as_json,
+        private=private or base.private, as_json=as_json, ray=ray,
     )  # fmt: skip
     run = Keeping(resume=resume, stays=keep_run, no_clobber=no_clobber)
     _train(data, named(output), chosen, how, run=run, base=base)
@@ -106,11 +108,13 @@ class How:
     reading : how the file is read, beside the config: arguments of `read_dataset`
     private : whether no message stands in the report
     as_json : whether standard output is for JSON alone
+    ray : the address of the cluster that trains the folds; None: they are trained here
     """
 
     reading: Mapping[str, Any] = field(default_factory=dict)
     private: bool = False
     as_json: bool = False
+    ray: str | None = None
 
 
 PLAIN = How()
@@ -179,6 +183,10 @@ def train_and_report(
             work = held.enter_context(
                 open_run(output, dataset, config, resume=run.resume, keep=run.stays, say=say)
             )
+        if how.ray is not None:
+            from tidegate.cluster.session import connected
+
+            held.enter_context(connected(how.ray))
         bundle = _trained(dataset, config, how, work=work, title=output.name)
         bundle = with_provenance(bundle, config, reading=how.reading, private=how.private)
         saved = bundle.save(output)
@@ -198,6 +206,10 @@ def _trained(
 
     tell = say if how.as_json else tell_people
     learner = _learner(dataset, config, tell=tell, work=work)
+    if how.ray is not None:
+        from tidegate.cluster.training import spread
+
+        learner.spread = spread
     if learner.way == "none":
         return unscored(train_on_all(learner).bundle, title=title, private=how.private)
     scored = train_and_score(learner, on_fold=say, on_stage=say)

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from tidegate.data.encodings import Encoding, open_text
 from tidegate.data.lines import Lines
-from tidegate.data.record import ROW_LIMIT, ROW_TOO_LONG, Record
+from tidegate.data.record import ROW_LIMIT, ROW_TOO_LONG, Before, Record
 from tidegate.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -30,6 +30,7 @@ class JsonReader:
     Attributes
     ----------
     array : the file is one array of objects
+    before : what stands before these rows in the file that they are a span of
     """
 
     path: Path
@@ -37,6 +38,7 @@ class JsonReader:
     encoding: Encoding
     array: bool
     columns: tuple[str, ...]
+    before: Before = Before()
 
     @classmethod
     def of(cls, path: Path, name: str, *, encoding: Encoding, lines: bool) -> JsonReader:
@@ -85,8 +87,8 @@ class JsonReader:
             yield from (_Array(self, stream).records() if self.array else self._lines(stream))
 
     def _lines(self, stream: IO[str]) -> Iterator[Record]:
-        row = 0
-        for line in Lines(stream):
+        row = self.before.rows
+        for line in Lines(stream, before=self.before.lines):
             if not line.text.strip():
                 continue
             row += 1

@@ -25,6 +25,10 @@ class Line(NamedTuple):
 class Lines:
     """The lines of a stream, one after the other.
 
+    Parameters
+    ----------
+    before : how many lines of the file stand before the stream
+
     Examples
     --------
     >>> import io
@@ -32,8 +36,8 @@ class Lines:
     ['one', 'two']
     """
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._readline, self._number = stream.readline, 0
+    def __init__(self, stream: IO[str], *, before: int = 0) -> None:
+        self._readline, self._number = stream.readline, before
         self._returned: deque[Line] = deque()
 
     def __iter__(self) -> Iterator[Line]:

@@ -117,7 +117,14 @@ class RowFormat:
         )
 
     def _parquet(self, rows: Sequence[Row]) -> bytes:
-        arrow, parquet = _arrow(self.path)
+        parquet = _arrow(self.path)[1]
+        stream = io.BytesIO()
+        parquet.write_table(self.table(rows), stream)
+        return stream.getvalue()
+
+    def table(self, rows: Sequence[Row]) -> Any:
+        """Return rows as a pyarrow table, as they are written to Parquet."""
+        arrow, _ = _arrow(self.path)
         schema = self._schema(arrow)
         texts = self.source.format != "parquet"
         arrays = []
@@ -126,9 +133,7 @@ class RowFormat:
             if texts and field.name not in self.added:
                 values = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
             arrays.append(arrow.array(values, type=field.type))
-        stream = io.BytesIO()
-        parquet.write_table(arrow.Table.from_arrays(arrays, schema=schema), stream)
-        return stream.getvalue()
+        return arrow.Table.from_arrays(arrays, schema=schema)
 
     def _schema(self, arrow: Any) -> Any:
         kinds = {

@@ -42,6 +42,14 @@ class Record:
     blank: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """How many rows and lines of a file stand before a span of it."""
+
+    rows: int = 0
+    lines: int = 0
+
+
 class Reader(Protocol):
     """What reads one format.
 

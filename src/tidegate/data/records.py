@@ -80,6 +80,16 @@ class RecordFile:
     def __iter__(self) -> Iterator[Record]:
         return self.records()
 
+    @property
+    def path(self) -> Path:
+        """Where it lies, or its copy if it is standard input."""
+        return self._path
+
+    @property
+    def reader(self) -> Reader:
+        """What reads its format."""
+        return self._reader
+
     def records(self, columns: Sequence[str] | None = None) -> Iterator[Record]:
         """Yield the rows.
 

@@ -17,7 +17,7 @@ from typing import Literal
 from tidegate.data.delimited import Cells, Csv, Tsv
 from tidegate.data.encodings import Encoding, open_text
 from tidegate.data.lines import Lines
-from tidegate.data.record import BLANK, Record, unique_names
+from tidegate.data.record import BLANK, Before, Record, unique_names
 from tidegate.errors import DataError
 
 _BY_BACKSLASHES = (
@@ -35,6 +35,7 @@ class TableReader:
     cut : how lines are cut into cells
     headed : the first row names the columns
     ends_in_mark : every row has one more cell than the header, a blank one
+    before : what stands before these rows in the file that they are a span of
     """
 
     path: Path
@@ -46,6 +47,7 @@ class TableReader:
     notes: tuple[str, ...]
     headed: bool
     ends_in_mark: bool = False
+    before: Before = Before()
 
     @classmethod
     def of(
@@ -125,7 +127,7 @@ class TableReader:
 
         A blank line is a row only where there is one column, and more rows after it.
         """
-        row, width = 0, len(self.columns)
+        row, width = self.before.rows, len(self.columns)
         chosen = None
         if wanted is not None:
             chosen = [(name, self.columns.index(name)) for name in wanted]
@@ -169,7 +171,7 @@ class TableReader:
 
     def _rows(self) -> Generator[Cells, None, None]:
         with open_text(self.path, self.name, self.encoding) as stream:
-            yield from self.cut.rows(Lines(stream))
+            yield from self.cut.rows(Lines(stream, before=self.before.lines))
 
 
 def _header(path: Path, name: str, *, cut: Csv | Tsv, encoding: Encoding) -> tuple[str, ...]:

@@ -98,6 +98,9 @@ class StudentLearner(Learner):
         self.on_stage = on_stage
         self.distilled: Distilled | None = None
 
+    def _sent(self) -> dict[str, Any]:
+        return {}
+
     @property
     def teacher(self) -> dict[str, Any] | None:
         """What a report says of the teacher."""

@@ -19,20 +19,26 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tidegate.config import DataConfig
-from tidegate.data.outputs import ColumnKind, Row, RowFormat, check_place, said
+from tidegate.data.outputs import Row, RowFormat, check_place, said
 from tidegate.data.records import Record, RecordFile
 from tidegate.data.rows import message_of
 from tidegate.engine.predictor import Predictor, Probabilities
 from tidegate.errors import DataError
+from tidegate.scoring.answers import OnError, added_columns
 from tidegate.scoring.parts import Fault, Parts, open_parts
 from tidegate.version import VERSION
 
-__all__ = ["Fault", "OnError", "Scored", "score_file", "scored_parts"]
-
-OnError = Literal["fail", "skip", "null"]
+__all__ = [
+    "Fault",
+    "OnError",
+    "Scored",
+    "score_file",
+    "scored_parts",
+    "scored_tables",
+]
 
 PART_ROWS = 8192
 STREAMED_ROWS = 1024
@@ -154,6 +160,30 @@ def scored_parts(
         yield form.part(_rows(asked, form, predictor, probabilities))
 
 
+def scored_tables(
+    predictor: Predictor,
+    source: RecordFile,
+    *,
+    data: DataConfig | None = None,
+    on_error: OnError = "fail",
+    prefix: str = "",
+) -> Iterator[tuple[Any, tuple[Fault, ...]]]:
+    """Yield a file's rows with their answers as pyarrow tables, and the faults of each table's.
+
+    The first has no rows; it tells the columns and their types.
+    """
+    data = data or predictor.bundle.config.data
+    form = _format(
+        predictor, source, Path("rows.parquet"), data=data, prefix=prefix,
+        safe_for_spreadsheets=False,
+    )  # fmt: skip
+    yield form.table([]), ()
+    for block in _blocks(source, PART_ROWS):
+        asked = _ask(block, form=form, data=data, on_error=on_error)
+        probabilities = predictor.predict_proba([text for text in asked.texts if text is not None])
+        yield form.table(_rows(asked, form, predictor, probabilities)), tuple(asked.faults)
+
+
 def _blocks(records: Iterable[Record], n_rows: int) -> Iterator[list[Record]]:
     rows = iter(records)
     return iter(lambda: list(islice(rows, n_rows)), [])
@@ -172,7 +202,7 @@ def _format(
     for column in (*data.extra, data.text):
         source.require(column)
     form = RowFormat(
-        path=target, source=source, added=_added(predictor, prefix),
+        path=target, source=source, added=added_columns(predictor, prefix),
         safe_for_spreadsheets=safe_for_spreadsheets,
     )  # fmt: skip
     for column in form.added:
@@ -249,14 +279,6 @@ def _named(source: RecordFile) -> Iterator[Record]:
         if isinstance(cause, OSError) and cause.errno:
             raise OSError(cause.errno, said(cause), source.name) from fault
         raise
-
-
-def _added(predictor: Predictor, prefix: str) -> dict[str, ColumnKind]:
-    """Return the names of the answer's columns, and what they hold."""
-    names: dict[str, ColumnKind] = {
-        f"{prefix}predicted_label": "names" if predictor.kind == "multilabel" else "text"
-    }
-    return names | {f"{prefix}probability_{label}": "number" for label in predictor.labels}
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def _quick(app: FastAPI, service: Service) -> App:
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/v1/predict" or scope.get("method") != "POST":
+        if scope.get("path") != "/v1/predict" or scope.get("method") != "POST":
             await app(scope, receive, send)
             return
         try:

@@ -26,13 +26,12 @@ from tidegate.data.splits import (
 from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation.thresholds import parse_rule
 from tidegate.training.checkpoint import Workspace
+from tidegate.training.folds import Spread, by_cross_validation, kept_fold
 from tidegate.training.held_out import (
     Contestant,
     HeldOut,
-    by_cross_validation,
     by_split,
     calibrated,
-    kept_fold,
     with_thresholds,
 )
 from tidegate.training.loop import Epoch
@@ -52,6 +51,8 @@ class Learner:
     work : where unfinished work is kept, and gone on with; by default nowhere
     on_prepared, on_epoch : called with the prepared rows of a split, and after each of its epochs
     """
+
+    spread: Spread | None = None  # set by who trains the folds of a cross-validation elsewhere
 
     def __init__(
         self,
@@ -100,6 +101,16 @@ class Learner:
     ) -> Trained:
         """Train on the first rows, as one of the models of a cross-validation."""
         return train(dataset, config, rows=rows, sample_weight=self.sample_weight, work=work)
+
+    def fold_learner(self) -> Callable[..., Trained]:
+        """Return what trains a fold; where folds are spread, without what only we can call."""
+        if self.spread is None:
+            return self.learn_fold
+        return type(self)(self.dataset, self.config, **self._sent()).learn_fold
+
+    def _sent(self) -> dict[str, Any]:
+        """Return what a fold needs beside the rows and the config."""
+        return {"sample_weight": self.sample_weight}
 
     def learn_all(self) -> Trained:
         """Train on every row, none kept to choose thresholds on."""
@@ -161,8 +172,8 @@ def _first_answers(learner: Learner) -> HeldOut:
     config, dataset = learner.config, learner.dataset
     if learner.few_rows:
         held_out = by_cross_validation(
-            dataset, undecided(config), folds=config.data.folds, learn=learner.learn_fold,
-            baseline=False, work=learner.work,
+            dataset, undecided(config), folds=config.data.folds, learn=learner.fold_learner(),
+            baseline=False, work=learner.work, spread=learner.spread,
         )  # fmt: skip
         # No figure is made of these answers, so that thresholds may be chosen on all of them.
         return with_thresholds(held_out, config.training.threshold)
@@ -205,8 +216,8 @@ def train_and_score(
         )  # fmt: skip
     else:
         held_out = by_cross_validation(
-            dataset, config, folds=config.data.folds, learn=learner.learn_fold,
-            work=learner.work, on_fold=on_fold,
+            dataset, config, folds=config.data.folds, learn=learner.fold_learner(),
+            work=learner.work, spread=learner.spread, on_fold=on_fold,
         )  # fmt: skip
     if config.training.calibrate:
         held_out = calibrated(held_out)

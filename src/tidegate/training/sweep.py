@@ -15,7 +15,7 @@ import importlib.util
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,6 +35,7 @@ from tidegate.training.train import fitted_to, train
 
 STUDY = "tidegate"
 DATABASE = "study.db"
+Submit = Callable[[dict[str, Any], int], Future[float]]  # scores settings on a fold
 METRICS = ("accuracy", "f1")  # f1: of the second label, or the mean over labels
 _STARTUP = 10  # trials drawn at random before the others are learned from
 
@@ -119,6 +120,7 @@ def sweep(
     jobs: int = 1,
     seed: int = 0,
     most_epochs: int | None = None,
+    workers: Callable[..., AbstractContextManager[Submit]] | None = None,
     on_trial: Callable[[str], None] = print,
 ) -> Sweep:
     """Try settings until so many trials have ended, those of an earlier run among them.
@@ -132,6 +134,7 @@ def sweep(
     jobs : processes; each trains on one core
     seed : of the search; folds and training have those of the config
     most_epochs : of a trial, for a quick search
+    workers : what gives folds to other machines, called as `_workers` is
     on_trial : called with a line after each trial
 
     Raises
@@ -150,7 +153,7 @@ def sweep(
     study = _study(dataset, config, folder, space, about, seed=seed)
     _try_again(study)
     search = _Search(study, space, numbers, folds=folds, on_trial=on_trial)
-    with _workers(jobs, dataset, config, numbers, metric) as submit:
+    with (workers or _workers)(jobs, dataset, config, numbers, metric) as submit:
         search.run(trials, jobs, submit)
     return _found(study, config, folds=folds, metric=metric)
 
@@ -273,9 +276,7 @@ class _Search:
 
         return len(self.study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)))
 
-    def run(
-        self, trials: int, jobs: int, submit: Callable[[dict[str, Any], int], Future[float]]
-    ) -> None:
+    def run(self, trials: int, jobs: int, submit: Submit) -> None:
         """Keep as many trials under way as there are jobs, until enough have ended."""
         left = trials - self.ended()
         under_way: dict[Future[float], Any] = {}
@@ -292,9 +293,7 @@ class _Search:
                 if not self._told(trial, future.result()):
                     under_way[self._next(trial, submit)] = trial
 
-    def _next(
-        self, trial: Any, submit: Callable[[dict[str, Any], int], Future[float]]
-    ) -> Future[float]:
+    def _next(self, trial: Any, submit: Submit) -> Future[float]:
         return submit(self.settings[trial.number], self.folds[len(self.scores[trial.number])])
 
     def _told(self, trial: Any, score: float) -> bool:
@@ -318,7 +317,7 @@ class _Search:
 @contextmanager
 def _workers(
     jobs: int, dataset: Dataset, config: Config, numbers: Any, metric: str
-) -> Iterator[Callable[[dict[str, Any], int], Future[float]]]:
+) -> Iterator[Submit]:
     """Give what scores settings on a fold: here for one job, in processes for more."""
     if jobs == 1:
 

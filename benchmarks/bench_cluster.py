@@ -1,0 +1,202 @@
+"""Two million messages on a cluster of two nodes: equality, kills, overhead and memory.
+
+    python -m benchmarks.bench_cluster MODEL [--rows 2000000] [--kills 5] [--drivers 3]
+
+The cluster is `ray.cluster_utils.Cluster` on this machine: a head without cores and two nodes with
+one core each; one machine is `tidegate predict --threads 2`. The reference tweets are repeated with
+varied numbers, as CSV and as Parquet, in eight files. Then a run has nodes killed with SIGKILL and
+replaced, and its driver killed and resumed. Start-up is the time of a run over 10 rows. Memory is
+the largest sum of the proportional set sizes of the driver and of all that Ray started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet as parquet
+
+from benchmarks.bench_bulk import make_rows
+from benchmarks.results_file import write
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import clusters
+
+FILES = 8
+GROUP_ROWS = 25_000
+
+
+def make_files(folder: Path, n: int) -> dict[str, Path]:
+    """Write the rows as CSV and Parquet, in files for the cluster and in one for one machine."""
+    make_rows(folder / "one.csv", n)
+    options = pyarrow.csv.ConvertOptions(
+        column_types={"keyword": pyarrow.string(), "text": pyarrow.string()}
+    )
+    parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    table = pyarrow.csv.read_csv(folder / "one.csv", parse_options=parsing, convert_options=options)
+    parquet.write_table(table, folder / "one.parquet", row_group_size=GROUP_ROWS)
+    places = {kind: folder / kind for kind in ("csv", "parquet")}
+    for place in places.values():
+        place.mkdir()
+    for k in range(FILES):
+        part = table.slice(k * n // FILES, (k + 1) * n // FILES - k * n // FILES)
+        parquet.write_table(part, places["parquet"] / f"{k}.parquet", row_group_size=GROUP_ROWS)
+        pyarrow.csv.write_csv(part, places["csv"] / f"{k}.csv")
+    parquet.write_table(table.slice(0, 10), folder / "ten.parquet")
+    return places
+
+
+def memory_bytes(roots: list[int]) -> int:
+    """Return the proportional set size of processes and all that they started."""
+    total = 0
+    for pid in roots:
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += next(int(x.split()[1]) for x in text.splitlines() if x.startswith("Pss:")) * 1024
+        total += memory_bytes([int(child) for child in children])
+    return total
+
+
+def run(words: list[str], *, watched: list[int]) -> dict[str, float]:
+    """Run a command; return its seconds, its own peak of bytes, and that with what is watched."""
+    start, own, peak = time.perf_counter(), 0, 0
+    process = subprocess.Popen([sys.executable, "-m", "tidegate", *words])
+    while process.poll() is None:
+        mine = memory_bytes([process.pid])
+        own, peak = max(own, mine), max(peak, mine + memory_bytes(watched))
+        time.sleep(0.25)
+    assert process.wait() == 0, words
+    return {"seconds": time.perf_counter() - start, "own_mb": own / 1e6, "all_mb": peak / 1e6}
+
+
+def processes_of(cluster: Any) -> list[int]:
+    nodes = cluster.list_all_nodes()
+    return [
+        one.process.pid for node in nodes for all_ in node.all_processes.values() for one in all_
+    ]
+
+
+def rows_of(place: Path) -> pyarrow.Table:
+    """Return the rows of an output in the order of their number."""
+    files = sorted(place.rglob("*.parquet")) if place.is_dir() else [place]
+    table = pyarrow.concat_tables([parquet.read_table(path) for path in files])
+    number = table["id"].cast(pyarrow.int64())
+    return table.set_column(table.column_names.index("id"), "id", number).sort_by("id")
+
+
+def killed(
+    command: list[str], output: Path, cluster: Any, *, nodes: int, drivers: int, n_parts: int
+) -> dict[str, Any]:
+    """Kill nodes and drivers at moments spread over the run; return what it took."""
+    rng, start, starts, again = random.Random(1), time.perf_counter(), 1, 0
+    what = ["node"] * nodes + ["driver"] * drivers
+    rng.shuffle(what)
+    process = subprocess.Popen([sys.executable, "-m", "tidegate", *command])
+    for k, one in enumerate(what):
+        done = parts(output)
+        while len(done) < n_parts * (k + 1) // (len(what) + 2):
+            assert process.poll() is None
+            time.sleep(0.05)
+            done = parts(output)
+        print(f"{len(done)} of {n_parts} parts: kill a {one}", flush=True)
+        if one == "node":
+            clusters.kill_node(cluster, rng.choice([1, 2]))
+            clusters.add_node(cluster)
+            continue
+        process.kill()
+        process.wait()
+        time.sleep(2)  # what the cluster still does of a dead driver's is done
+        done = parts(output)
+        process = subprocess.Popen([sys.executable, "-m", "tidegate", *command, "--resume"])
+        starts += 1
+        time.sleep(1)
+        again += sum(parts(output).get(name) != at for name, at in done.items())
+    finished = parts(output)
+    assert process.wait() == 0
+    last = parts(output)
+    again += sum(last.get(name) != at for name, at in finished.items())
+    return {
+        "nodes_killed": nodes, "drivers_killed": drivers, "starts": starts,
+        "seconds": time.perf_counter() - start, "finished_parts_written_again": again,
+    }  # fmt: skip
+
+
+def parts(output: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in output.rglob("*.parquet")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--drivers", type=int, default=3)
+    parser.add_argument("--kinds", nargs="+", default=["csv", "parquet"])
+    options = parser.parse_args()
+    figures: dict[str, Any] = {"rows": options.rows, "files": FILES, "load": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        places = make_files(folder, options.rows)
+        figures["bytes_a_message"] = {
+            kind: (folder / f"one.{kind}").stat().st_size / options.rows for kind in places
+        }
+        base = ["predict", options.model, "-i"]
+        for kind in options.kinds:
+            one = folder / f"scored-{kind}.parquet"
+            words = [*base, str(folder / f"one.{kind}"), "-o", str(one), "--threads", "2"]
+            figures[f"one_machine_{kind}"] = run(words, watched=[])
+            print(kind, figures[f"one_machine_{kind}"], flush=True)
+        cluster = clusters.begin()
+        try:
+            watched, ray = processes_of(cluster), ["--ray", cluster.address]
+            idle = memory_bytes(watched)
+            words = [*base, str(folder / "ten.parquet"), "-o", str(folder / "ten"), *ray]
+            run(words, watched=watched)
+            start_up = run([*words, "--resume"][:-1], watched=watched)["seconds"]
+            figures |= {"start_up_s": start_up, "idle_cluster_mb": idle / 1e6}
+            for kind in options.kinds:
+                output = folder / f"out-{kind}"
+                found = run([*base, str(places[kind]), "-o", str(output), *ray], watched=watched)
+                alone = figures[f"one_machine_{kind}"]["seconds"]
+                same = rows_of(output).equals(rows_of(folder / f"scored-{kind}.parquet"))
+                figures[f"cluster_{kind}"] = {
+                    **found, "equal": same, "parts": len(parts(output)),
+                    "overhead_beyond_start_up": (found["seconds"] - start_up) / alone - 1,
+                    "bytes_out_a_message": sum(
+                        path.stat().st_size for path in output.rglob("*.parquet")
+                    ) / options.rows,
+                }  # fmt: skip
+                print(kind, figures[f"cluster_{kind}"], flush=True)
+                assert same
+            kind = options.kinds[-1]
+            output = folder / "out-killed"
+            figures["killed"] = killed(
+                [*base, str(places[kind]), "-o", str(output), *ray], output, cluster,
+                nodes=options.kills, drivers=options.drivers,
+                n_parts=figures[f"cluster_{kind}"]["parts"],
+            )  # fmt: skip
+            left = [str(p.relative_to(output)) for p in output.rglob(".*")]
+            rows = rows_of(output)
+            same = rows.equals(rows_of(folder / f"scored-{kind}.parquet"))
+            figures["killed"] |= {"equal": same, "rows": rows.num_rows, "left": left}
+            print(figures["killed"], flush=True)
+            assert same
+        finally:
+            cluster.shutdown()
+    print(write("cluster", figures, command="python -m benchmarks.bench_cluster MODEL"))
+
+
+if __name__ == "__main__":
+    main()
