@@ -32,7 +32,7 @@ def evaluate(
     model: ModelPath,
     data: DataFile,
     text: Annotated[
-        str | None, typer.Option(help="Column that holds the message [default: as in training].")
+        str | None, typer.Option(help="Column that holds the message; by default as in training.")
     ] = None,
     label: Annotated[
         list[str] | None,

@@ -53,7 +53,7 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Settings to start from: default, best, multilabel, lesson.  [default: default]"
+            help="Settings to start from: default, best, multilabel, lesson; by default default."
         ),
     ] = None,
     config: Annotated[

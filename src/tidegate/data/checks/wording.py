@@ -9,8 +9,9 @@ from collections.abc import Sequence
 # UTF-8 read as Windows-1252 or Latin-1, what decoders put in the place of what they cannot read,
 # and control characters.
 _DAMAGE = re.compile(
-    "\ufffd|[ÂÃ][\x80-\xbf]|â(?:€|\x80)|Ã[ƒ‚]|ð(?:Ÿ|\x9f)|[\x00-\x08\x0e-\x1f\x7f-\x9f]"
+    "\ufffd|[ÂÃ][\x80-\xbf]|â(?:€|\x80)|Ã[ƒ‚]|ð(?:Ÿ|\x9f)|[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 )
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,6}|#x[0-9a-fA-F]{2,6});")
 
 # Where most letters of a script stand; enough to tell scripts apart, not to tell all of them.
@@ -49,7 +50,9 @@ def is_damaged(text: str) -> bool:
     >>> is_damaged("cafÃ©"), is_damaged("it\u00e2\u20ac\u2122s"), is_damaged("café")
     (True, True, False)
     """
-    return (not text.isascii() and _DAMAGE.search(text) is not None) or "\x00" in text
+    if text.isascii() and (text.isprintable() or _CONTROL.search(text) is None):
+        return False
+    return _DAMAGE.search(text) is not None
 
 
 def has_entities(text: str) -> bool:

@@ -6,11 +6,11 @@ import { el, visible } from "./dom.js";
 export function dropping({ words, without, text, changed, put }) {
   let chosen = null;
   const chips = el("div", { class: "row words", role: "group", "aria-label": "Words of the message" });
-  const name = el("strong", {});
+  const title = el("strong", {});
   const leave = el("button", { type: "button", onclick: () => { if (!without().delete(chosen)) without().add(chosen); changed(); } });
   const other = el("input", { type: "text", id: "instead", autocomplete: "off", spellcheck: "false" });
   const form = el("form", { class: "row", hidden: true, onsubmit: (event) => { event.preventDefault(); replace(); } },
-    name, leave, el("label", { for: "instead" }, "or put in its place"), other, el("button", { type: "submit" }, "Replace"));
+    title, leave, el("label", { for: "instead" }, "or put in its place"), other, el("button", { type: "submit" }, "Replace"));
 
   function replace() {
     const { start, end } = words()[chosen];
@@ -30,14 +30,16 @@ export function dropping({ words, without, text, changed, put }) {
     const found = words();
     if (chosen !== null && chosen >= found.length) chosen = null;
     const focused = chips.contains(document.activeElement) ? document.activeElement.dataset.row : undefined;
-    chips.replaceChildren(...(found.length ? found.map(({ token }, row) => el("button", {
+    const written = Array.from(text());
+    const name = ({ token, start, end }) => written.slice(start, end).join("") || token;
+    chips.replaceChildren(...(found.length ? found.map((one, row) => el("button", {
       type: "button", class: without().has(row) ? "chip out" : "chip", "data-row": row, "aria-pressed": String(row === chosen), onclick: () => choose(row),
-      "aria-label": without().has(row) ? `${token}, left out` : token,
-    }, token)) : [el("span", { class: "soft" }, "There is no word to leave out.")]));
+      "aria-label": without().has(row) ? `${name(one)}, left out` : name(one),
+    }, name(one))) : [el("span", { class: "soft" }, "There is no word to leave out.")]));
     if (focused !== undefined) chips.querySelector(`[data-row="${focused}"]`)?.focus();
     form.hidden = chosen === null;
     if (chosen === null) return;
-    name.textContent = visible(`“${found[chosen].token}”`);
+    title.textContent = visible(`“${name(found[chosen])}”`);
     leave.textContent = without().has(chosen) ? "Put it back" : "Leave it out";
   }
 

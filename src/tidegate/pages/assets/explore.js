@@ -37,6 +37,7 @@ const options = (text) => ({ hold: hold(), without: text === state.text ? state.
 const provider = {
   wait: 0,
   predict: async (texts) => {
+    parts.reachBox.hidden = true; // until the walk of this message is there
     parts.words.draw();
     drawEffect();
     return texts.map((text) => state.engine.predict(text, options(text)));

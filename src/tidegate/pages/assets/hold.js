@@ -24,7 +24,7 @@ export function told(held, unit) {
 
 function slider([gate, name], { held, changed }) {
   const value = el("output", { for: `hold-${gate}` }, "free");
-  const range = el("input", { type: "range", id: `hold-${gate}`, min: 0, max: 1, step: 0.01, value: 1,
+  const range = el("input", { type: "range", id: `hold-${gate}`, min: 0, max: 1, step: 0.01, value: 0.5, class: "free",
     oninput: () => { held()[gate] = Number(range.value); changed(); } });
   return {
     node: [el("label", { for: `hold-${gate}` }, name), range, value],
@@ -32,7 +32,9 @@ function slider([gate, name], { held, changed }) {
       const at = held()[gate];
       value.textContent = at === undefined ? "free" : shown(at, 2);
       range.setAttribute("aria-valuetext", value.textContent);
-      if (at !== undefined) range.value = at;
+      // A slider has no place for "free": the thumb stands faintly in the middle, off both ends.
+      range.value = at ?? 0.5;
+      range.classList.toggle("free", at === undefined);
     },
   };
 }

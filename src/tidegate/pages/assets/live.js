@@ -43,6 +43,7 @@ function asker({ model, show, provider }) {
         return;
       }
       answered = true;
+      show.walking();
       const walks = [];
       for (const text of sent) {
         // Both are read for the label of the first, or there would be nothing to compare.
@@ -150,7 +151,11 @@ function showing({ model, text, provider, extra, about, weights }) {
       clearTimeout(state.speak);
       state.speak = setTimeout(() => { status.textContent = visible(predictions.map((one) => spoken(model(), one)).join(". ")); }, QUIET_MS);
     },
+    // The walk takes longer than the answer: what is shown is the last one's until then.
+    walking: () => { spot.setAttribute("aria-busy", "true"); spot.classList.add("late"); },
     walks: (walks) => {
+      spot.removeAttribute("aria-busy");
+      spot.classList.remove("late");
       walked(true);
       if (state.walk) state.walk.show(walks);
       else state.walk = mount(spot, { walks }, { embedded: true, keys: spot, about, weights });

@@ -73,7 +73,7 @@ function parts(walk) {
   const through = sum(walk.ngrams.contributions);
   return el("p", { class: "soft" }, `From there, the LSTM below brings ${withSign(sum(walk.contributions) - through)} `
     + `and a linear model of words and characters beside it ${withSign(through)}: `
-    + `of the answer's logit they have ${percent(1 - walk.ngrams.share)} and ${percent(walk.ngrams.share)}.`);
+    + `in the answer's logit the two are weighed ${percent(1 - walk.ngrams.share)} to ${percent(walk.ngrams.share)}.`);
 }
 
 // `brief` where the page tells the answer itself: then only what the colours mean.

@@ -107,7 +107,7 @@ export function quiz({ current, erased: withoutMemory, look }) {
       const right = chosen === one.right;
       score += right ? 1 : 0;
       options.forEach((option, n) => { option.classList.toggle("right", n === one.right); option.classList.toggle("wrong", n === chosen && !right); option.firstChild.disabled = true; });
-      said.textContent = visible(`${right ? "Right." : `Not quite: the answer is ${one.texts[one.right]}${/\.$/.test(one.texts[one.right]) ? "" : "."}`} ${one.because}`);
+      said.textContent = visible(`${right ? "Right." : `Not quite. The answer: ${one.texts[one.right]}${/\.$/.test(one.texts[one.right]) ? "" : "."}`} ${one.because}`);
       [check.hidden, next.hidden, see.hidden] = [true, false, false];
       next.focus();
     } }, el("fieldset", {}, el("legend", {}, one.ask), options), said, el("div", { class: "row" }, check, next, see, leave("Stop")));
@@ -118,7 +118,7 @@ export function quiz({ current, erased: withoutMemory, look }) {
   const leave = (text) => el("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, text);
 
   function end() {
-    const told = score === asked.length ? "All of them." : score > 2 ? "Most of it sits." : "Walk through the four steps once more, then try again.";
+    const told = score === asked.length ? "All of them." : score > 2 ? "You know most of it." : "Walk through the four steps once more, then try again.";
     body.replaceChildren(el("p", { role: "status", class: "label" }, `${score} of ${asked.length}`), el("p", {}, told),
       el("div", { class: "row" }, el("button", { type: "button", class: "main", onclick: begin }, "Once more"), leave("Close")));
     body.querySelector("button").focus();

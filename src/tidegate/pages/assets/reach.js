@@ -1,7 +1,7 @@
 // How far each word still reaches: the gradients of the last hidden state, word by word, for the LSTM
 // and for the traditional RNN that is left when its gates are taken away.
 
-import { el, sideways, svg, table, visible } from "./dom.js";
+import { el, formula, sideways, svg, table, visible } from "./dom.js";
 import { short } from "./message.js";
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [900, 250, 64, 20, 16, 196];
@@ -46,12 +46,13 @@ export function reaching() {
   const spot = el("div");
   const twin = el("details", {}, el("summary", {}, "These sizes as a table"));
   const named = ([, name, kind]) => el("li", {}, svg("svg", { viewBox: "0 0 30 10", width: 30, height: 10, "aria-hidden": "true" },
-    svg("line", { class: `reach ${kind}`, x1: 1, x2: 29, y1: 5, y2: 5 })), name);
+    svg("line", { class: `reach ${kind}`, x1: 1, x2: 29, y1: 5, y2: 5 })), el("span", {}, formula(name)));
   const key = el("ul", { class: "key" });
   return {
     node: [el("h2", {}, "How far does a word reach?"),
       el("p", { class: "soft" }, "How much the last hidden state of the first layer, reading forward, still changes with the states at each word: "
-        + "the largest singular value of the derivative. What has fallen to nearly nothing can be neither used nor learned."),
+        + "the largest singular value of the derivative, h and c being taken apart (so there is none by the cell state at the last word). "
+        + "What has fallen to nearly nothing can be neither used nor learned."),
       said, spot, key, twin],
     update: (words, found) => {
       const few = words.length < 2;
@@ -62,8 +63,8 @@ export function reaching() {
       }
       const lstm = Math.max(found.c[0], found.h[0]);
       const times = found.rnn[0] > 0 ? lstm / found.rnn[0] : Infinity;
-      const than = times === Infinity ? "" : times >= 1.5 ? `, ${times >= 10 ? Math.round(times).toLocaleString("en") : times.toFixed(1)} times as much` : "";
-      said.textContent = `From the first word, “${visible(words[0])}”, to the last, the LSTM carries ${size(lstm)}${than}; the traditional RNN ${size(found.rnn[0])}.`;
+      const than = times !== Infinity && times >= 1.5 ? `, ${times >= 10 ? Math.round(times).toLocaleString("en") : times.toFixed(1)} times as much as the traditional RNN` : "; the traditional RNN carries as much or more";
+      said.textContent = `From the first word, “${visible(words[0])}”, to the last, the LSTM carries ${size(lstm)}${than} (${size(found.rnn[0])}).`;
       const lines = drawnOf(found);
       key.replaceChildren(...lines.map(named));
       spot.replaceChildren(sideways("Gradients over the message", plot(words, found)));

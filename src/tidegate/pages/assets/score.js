@@ -51,7 +51,7 @@ export function heldBack(calibration, probability) {
   return { low: edges[n], high: edges[n + 1], count: count[n], share: share[n] };
 }
 
-export function meaning(model, probabilities) {
+export function meaning(model, probabilities, given = null) {
   if (model.altered) return "A gate is held, so this is not the model whose scores were held against messages: nothing is known of how often it is right.";
   const value = Math.max(...probabilities);
   const label = model.labels[probabilities.indexOf(value)];
@@ -60,7 +60,8 @@ export function meaning(model, probabilities) {
   if (!found) return `This model came without a report, so nothing is known of how often a score like ${shown(value, 2)} is right.`;
   const between = `between ${shown(found.low, 2)} and ${shown(found.high, 2)}`;
   const what = many ? "label scores of held-back messages" : "held-back messages whose likeliest label scored";
-  const start = `The likeliest label, “${label}”, has ${shown(value, 2)}. `;
+  const other = given !== null && !Array.isArray(given) && given !== label;
+  const start = `${other ? `“${given}” is given because its probability has reached the threshold, which is below one half. ` : ""}The likeliest label, “${label}”, has ${shown(value, 2)}. `;
   if (!found.count) return `${start}There were no ${what} ${between}, so nothing can be said of how often that is right.`;
   const right = Math.round(found.share * found.count);
   const of = `${start}Of the ${found.count.toLocaleString("en")} ${what} ${between}, `;
@@ -86,8 +87,8 @@ export function verdict(model, prediction, { number = null, all = false, more = 
     rest > 0 || (all && order.length > MOST_BARS)
       ? el("button", { type: "button", class: "quiet", onclick: more }, all ? "Show fewer labels" : `Show ${rest} more labels`) : null,
     el("p", { class: "soft" }, rule(model)),
-    el("h2", {}, "What this score means"), el("p", { class: "meaning" }, meaning(model, probabilities)),
-    unknownWords(prediction.unknown));
+    el("h2", {}, "What this score means"), el("p", { class: "meaning" }, meaning(model, probabilities, prediction.label)),
+    prediction.tokens === 0 ? el("p", { class: "notice" }, "There is no word to read. This is what the model says of an empty message.") : unknownWords(prediction.unknown));
 }
 
 // One sentence for those who listen.

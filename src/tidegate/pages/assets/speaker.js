@@ -10,10 +10,12 @@ export function speaker({ walked }) {
     if (wanted) root.dataset.speaker = "";
     else delete root.dataset.speaker;
     button.setAttribute("aria-pressed", String(wanted));
+    hint.textContent = wanted ? "Arrow keys step through the cell, Esc leaves the speaker view." : "";
     walked()?.render();
-    if (wanted) walked()?.toCell();
   }
 
+  const hint = el("p", { class: "speaking soft", role: "status" });
+  document.body.append(hint);
   const button = el("button", { type: "button", class: "quiet", "aria-pressed": "false", title: "Large type; the arrow keys step through the cell from anywhere; Esc leaves",
     onclick: () => turn(!on()) }, "Speaker view");
   document.addEventListener("keydown", (event) => {

@@ -59,6 +59,11 @@ export function wires(walk, direction, k, unit) {
   };
 }
 
+// Whether the sum is right as it stands, with three digits each.
+function adds({ kept, new: fresh, c }) {
+  return Math.round(1000 * kept) + Math.round(1000 * fresh) === Math.round(1000 * c);
+}
+
 export function sentence(step, found, unit, word) {
   const who = unit === null ? "on average, a unit" : `unit ${unit}`;
   return [
@@ -67,7 +72,7 @@ export function sentence(step, found, unit, word) {
       + `${shown(found.c_before)} it keeps ${shown(found.kept)}.`,
     `At “${word}”, ${who} has an input gate of ${shown(found.i)} before the candidate value `
       + `${shown(found.g)}: it lets in ${shown(found.new)}.`,
-    `At “${word}”, ${who} adds the two: ${shown(found.kept)} + ${shown(found.new)} = `
+    `At “${word}”, ${who} adds the two: ${shown(found.kept)} + ${shown(found.new)} ${adds(found) ? "=" : "≈"} `
       + `${shown(found.c)}, its new cell state.`,
     `At “${word}”, ${who} has an output gate of ${shown(found.o)}: of tanh c = `
       + `${shown(found.squashed)} it shows ${shown(found.h)}, its hidden state.`,

@@ -11,8 +11,8 @@ const STOPS = [
   ["Step 3: the new cell state", 3, "Multiply the old state by the forget gate, add the new part. Nothing else touches this line, which is why it can carry something over many tokens."],
   ["Step 4: what to show", 4, "The output gate decides how much of the cell state the rest of the network, and the next token, gets to see."],
   ["The same cell, again", ".again", "There is only one cell. It is used for every token in turn, with the same weights; what differs is what it has read before."],
-  ["From the states to the answer", ".ends", "The hidden states are pooled into one list of numbers, and a linear layer turns it into a logit. A model that hears a linear model of the words beside the LSTM "
-    + "adds its share here. The curve makes a probability of the sum."],
+  ["From the states to the answer", ".ends", "The hidden states are pooled into one list of numbers, and a linear layer turns it into a logit. If there is a linear model of the words beside the LSTM, its share is "
+    + "added here. The curve turns the sum into a probability."],
   ["Now your turn", "#message", "Type your own message and watch everything follow. Then hold a gate and see what the memory was good for."],
 ];
 
@@ -21,7 +21,12 @@ export function tour({ walked }) {
   const back = el("button", { type: "button", onclick: () => to(at - 1) }, "Back");
   const next = el("button", { type: "button", class: "main", onclick: () => to(at + 1) }, "Next");
   const card = el("section", { class: "tour", role: "dialog", "aria-label": "Guided tour", tabindex: "-1", hidden: true,
-    onkeydown: (event) => { if (event.key === "Escape") end(); } },
+    onkeydown: (event) => {
+      const act = { Escape: end, ArrowRight: () => to(at + 1), ArrowLeft: () => to(at - 1) }[event.key] ?? (event.target === card && event.key === "Enter" ? () => to(at + 1) : null);
+      if (!act) return;
+      event.preventDefault();
+      act();
+    } },
   title, el("div", { "aria-live": "polite" }, text, here),
   el("div", { class: "row" }, back, next, el("button", { type: "button", class: "quiet", onclick: () => end() }, "Skip the tour"), place));
   const start = el("button", { type: "button", class: "quiet", onclick: () => begin() }, "Take the tour");
