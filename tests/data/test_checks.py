@@ -134,7 +134,7 @@ def test_words_and_columns_that_give_the_label_away(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     assert main(["check", str(path), "--html", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text()
-    assert "Column &#x27;desk&#x27; gives the label away in 100.0% of the rows." in page
+    assert "Column &#x27;desk&#x27; gives the label away in 100.0 % of the rows." in page
     assert "colour" not in page
     assert "&#x27;ticket&#x27; stands in" in page
 
@@ -198,3 +198,24 @@ def test_every_multilabel_row_is_read() -> None:
     dataset = from_lists([*PLAIN, PLAIN[0]], np.vstack([targets, [1, 1]]), labels=("a", "b"))
     names = {f.name for f in check_dataset(dataset, tokenize=str.split)}
     assert "contradicting_labels" in names
+
+
+def test_rows_at_fault_do_not_hide_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.csv"
+    rows = [f"{t},{k % 2}" for k, t in enumerate(PLAIN)]
+    path.write_text("text,target\n" + "\n".join([*rows, "no label,", f"{PLAIN[0]},1"]))
+    assert main(["check", str(path)]) == 2
+    told = capsys.readouterr()
+    assert "row 11" in told.err
+    assert "problem: Different labels" in told.out
+    assert "row 1 (0)" in told.out
+    assert "row 12 (1)" in told.out
+
+
+def test_control_characters_in_plain_text() -> None:
+    assert is_damaged("\x1b[31mred")
+    assert is_damaged("a\x07bell")
+    assert is_damaged("turned \u202e round")
+    assert not is_damaged("a tab\tand a line\nend")

@@ -72,10 +72,13 @@ def _apply(data: str, config: Any, reading: dict[str, Any], corrections: Path, p
     from tidegate.data.corrections import read_corrections, write_corrected
     from tidegate.data.records import open_records
 
-    changed = write_corrected(
-        open_records(data, **reading), config, read_corrections(corrections), place
-    )
-    say(f"{place}: written, with {changed} labels changed")
+    wanted = read_corrections(corrections)
+    fresh = write_corrected(open_records(data, **reading), config, wanted, place)
+    changed = sum(map(len, wanted.values()))
+    say(f"{place}: written; {changed} label{'s' * (changed != 1)} changed")
+    if fresh:
+        shown = ", ".join(map(repr, sorted(fresh)))
+        say(f"no row had these labels before: {shown}; if that is a slip, correct it")
 
 
 def _review(
@@ -88,7 +91,9 @@ def _review(
 
     dataset = read_dataset(data, config, **reading)
     found = doubtful_rows(dataset, folds=config.folds, seed=config.split_seed, on_fold=say)
-    found = found[: max(round(share * len(dataset)), 1)]
+    # Where the models agree with the label there is nothing to doubt.
+    found = [doubt for doubt in found if doubt.likeliest != doubt.given]
+    found = found[: round(share * len(dataset))]
     rows = [asdict(doubt) for doubt in found]
     if place is None:
         put_json(rows, indent=1)

@@ -14,9 +14,11 @@ from typing import Any
 
 from tidegate.config import DataConfig
 from tidegate.data.labels import label_text
+from tidegate.data.naming import new_names
 from tidegate.data.outputs import RowFormat, placed
 from tidegate.data.records import RecordFile, open_records
-from tidegate.errors import DataError
+from tidegate.data.rows import message_of
+from tidegate.errors import ConfigError, DataError
 
 COLUMNS = ("row", "column", "before", "after", "text")
 _ROWS_A_PART = 10_000
@@ -29,6 +31,7 @@ class Correction:
     column: str
     before: str
     after: str
+    text: str
 
 
 def read_corrections(path: Path) -> dict[int, list[Correction]]:
@@ -53,7 +56,8 @@ def read_corrections(path: Path) -> dict[int, list[Correction]]:
         before, after = (str(record.values[name]).strip() for name in ("before", "after"))
         if not after:
             raise DataError(f"{place}, column 'after': it is empty; give the right label")
-        one = Correction(column=str(record.values["column"] or ""), before=before, after=after)
+        column, text = (str(record.values[name] or "") for name in ("column", "text"))
+        one = Correction(column=column, before=before, after=after, text=text)
         found.setdefault(int(number), []).append(one)
     if not found:
         raise DataError(f"{file.name}: it holds no correction; review some rows first")
@@ -62,18 +66,21 @@ def read_corrections(path: Path) -> dict[int, list[Correction]]:
 
 def write_corrected(
     source: RecordFile, data: DataConfig, corrections: dict[int, list[Correction]], output: Path
-) -> int:
-    """Write a file anew with corrected labels; return how many were changed.
+) -> set[str]:
+    """Write a file anew with corrected labels; return those that no row had before.
 
     Raises
     ------
     DataError
-        A row is not there or has another label, or the file cannot be written.
+        A row is not there or has another message or label, or the file cannot be written.
     """
+    if source.is_at(output):
+        raise ConfigError(f"{output}: it is the file that is corrected; name another output")
     wanted = RowFormat(path=output, source=source, added={})
     if wanted.kind == "parquet":
         raise DataError(f"{output}: corrected rows are written as CSV, TSV or JSON lines; name one")
-    rows = _corrected(source, data, corrections)
+    had: set[str] = set()
+    rows = _corrected(source, data, corrections, had)
     with placed(output) as stream:
         stream.write(wanted.header())
         part: list[dict[str, Any]] = []
@@ -83,27 +90,37 @@ def write_corrected(
                 stream.write(wanted.part(part))
                 part = []
         stream.write(wanted.part(part))
-    return sum(map(len, corrections.values()))
+    return {one.after for many in corrections.values() for one in many} - had
 
 
 def _corrected(
-    source: RecordFile, data: DataConfig, corrections: dict[int, list[Correction]]
+    source: RecordFile,
+    data: DataConfig,
+    corrections: dict[int, list[Correction]],
+    had: set[str],
 ) -> Iterator[dict[str, Any]]:
-    left = dict(corrections)
+    """Yield the rows with their new labels; `had` gathers the labels there were, by their names."""
+    left, new = dict(corrections), new_names(data.name)
+    old = {name: label for label, name in new.items()}
     for record in source.records():
         values = dict(record.values)
+        for column in data.label:
+            found = str(values.get(column) or "").strip()
+            had.add(new.get(found, found))
         for one in left.pop(record.row, ()):
             column = one.column or data.label[0]
             place = f"{source.name}: row {record.row}, column {column!r}"
             if column not in data.label:
                 raise DataError(f"{place}: it is no label column; name it by --label")
             found = label_text(values.get(column))
-            if found != one.before:
-                raise DataError(
-                    f"{place}: found {found!r} where the corrections say {one.before!r}; they are "
-                    "of another file, or it was changed since: review it anew"
-                )
-            values[column] = one.after
+            text = message_of(record, data, place=place)
+            for is_now, was in ((new.get(found, found), one.before), (text, one.text)):
+                if is_now.split() != was.split():
+                    raise DataError(
+                        f"{place}: found {is_now[:60]!r} where the corrections say {was[:60]!r}; "
+                        "they are of another file, or it was changed since: review it anew"
+                    )
+            values[column] = old.get(one.after, one.after)
         yield values
     if left:
         raise DataError(

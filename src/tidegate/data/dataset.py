@@ -78,6 +78,7 @@ def read_dataset(
     columns: Sequence[str] = (),
     labels: Sequence[str] | None = None,
     unknown_labels: Literal["fail", "skip"] = "fail",
+    skip_faults: bool = False,
 ) -> Dataset:
     """Read labelled messages from CSV, TSV, JSON, Parquet or Excel, compressed or not.
 
@@ -91,6 +92,7 @@ def read_dataset(
     format, encoding, columns : as in `records.open_records`
     labels : the labels a model knows: then no other may occur, and one class alone is no fault
     unknown_labels : where another does occur, fail, or leave these rows out and say so
+    skip_faults : leave out rows that cannot be read, as long as there are others
 
     Raises
     ------
@@ -120,7 +122,8 @@ def read_dataset(
         if read.n_faults > MOST_FAULTS:
             break
     file.check_unchanged()
-    read.check()
+    if not (skip_faults and read.texts):
+        read.check()
     found = _labels(read, labels)
     dataset = Dataset(
         texts=tuple(read.texts), targets=found.targets, labels=found.names, kind=found.kind,
@@ -198,7 +201,14 @@ def _set_of(labels: Any) -> tuple[str, ...]:
     return labels if isinstance(labels, tuple) else (labels,)
 
 
-def read_texts(source: str | Path, data: DataConfig) -> tuple[str, ...]:
+def read_texts(
+    source: str | Path,
+    data: DataConfig,
+    *,
+    format: Format | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
+) -> tuple[str, ...]:
     """Return the distinct messages of a file, in order, without labels and empty ones.
 
     Raises
@@ -206,7 +216,7 @@ def read_texts(source: str | Path, data: DataConfig) -> tuple[str, ...]:
     DataError
         The file, or a row of it, cannot be read as messages.
     """
-    file = open_records(source)
+    file = open_records(source, format=format, encoding=encoding, columns=columns)
     wanted = (*data.extra, data.text)
     for column in wanted:
         file.require(column)

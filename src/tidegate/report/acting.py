@@ -35,7 +35,7 @@ def _thresholds(scored: Scored) -> list[str]:
         "that have the label so many get it; of 100 that get it so many have it. False and missed "
         f"ones are counted among {_PER:,} messages as they arrived here: multiply by your own "
         "thousands a day. If the label is rarer where the model works, more of those that get it "
-        "are false.</p>"
+        f"are false.</p><p>{_in_use(scored)}</p>"
     ]
     for name, score, truth in labels:
         rows = [
@@ -48,6 +48,15 @@ def _thresholds(scored: Scored) -> list[str]:
                 f"get it, of {_PER:,}", "falsely", "missed"]  # fmt: skip
         parts.append(f"<p><b>{escape(name)}</b></p>" + table(head, rows))
     return parts
+
+
+def _in_use(scored: Scored) -> str:
+    """Return a sentence on the thresholds that the model decides by."""
+    thresholds = scored.bundle.thresholds
+    if len(thresholds) == 1:
+        return f"The model gives a label from a probability of {thresholds[0]:.3g} on."
+    named = [f"{escape(n)} {t:.3g}" for n, t in zip(scored.test.labels, thresholds, strict=True)]
+    return f"The model gives each label from its own probability on: {', '.join(named)}."
 
 
 def _of_100(share: float | None) -> str:
@@ -65,17 +74,17 @@ def _leaving(scored: Scored) -> list[str]:
     for found in abstentions(certainty, decided == test.targets):
         if found is not None:
             rows.append(
-                [f"{found.wanted:.0%}", f"{found.certainty:.2f}", f"{found.decided:.0%}",
+                [f"{found.wanted:.0%}", f"{found.certainty:.3g}", f"{found.decided:.0%}",
                  f"{found.right:.1%}", f"{1 - found.decided:.0%}"]
             )  # fmt: skip
     if not rows:
         return []
-    head = ["to be right for", "decide from this probability on", "the model decides", "rightly",
+    head = ["to be right for", "if the label decided has at least", "the model decides", "rightly",
             "left to a person"]  # fmt: skip
     return [
         "<h2>What to leave to a person</h2>"
         '<p class="soft">If only answers with a large enough probability are taken, more of those '
-        "taken are right. These limits were chosen on the very messages they are counted on, so "
+        "taken are right. The probability is that of the label that the model decides. These limits were chosen on the very messages they are counted on, so "
         "expect a little less.</p>",
         table(head, [[cell.replace("%", " %") for cell in row] for row in rows]),
     ]

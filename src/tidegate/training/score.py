@@ -124,6 +124,7 @@ class Scored:
         rival = self.rivals[-1]
         gap = rival.ahead.accuracy
         ours, theirs = self.report.scores["accuracy"].value, rival.report.scores["accuracy"].value
+        of = "labels" if self.test.kind == "multilabel" else "messages"
         spread = f"{gap.value:+.3f}, 95 % interval {gap.low:+.3f} to {gap.high:+.3f}"
         if gap.low > 0:
             judgement = "It is better than"
@@ -132,9 +133,16 @@ class Scored:
         else:
             judgement = "On so few messages it cannot be told apart from"
         return (
-            f"The model decides {100 * ours:.1f} % of the messages rightly. {judgement} "
-            f"{rival.name} ({100 * theirs:.1f} %) trained on the same rows: {spread}."
+            f"The model decides {100 * ours:.1f} % of the {of} rightly. {judgement} "
+            f"{rival.name} ({100 * theirs:.1f} %) trained on the same rows: {spread}.{self._rule()}"
         )
+
+    def _rule(self) -> str:
+        """Return what the verdict must add where thresholds were not chosen for accuracy."""
+        rule = self.bundle.config.training.threshold
+        if rule == "half" or self.test.kind == "multiclass":
+            return ""
+        return f" Its threshold was chosen by {rule}, which may cost accuracy."
 
     def lines(self) -> list[str]:
         """Return the report for a terminal: the verdict first."""

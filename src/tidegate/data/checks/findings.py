@@ -34,6 +34,8 @@ class Example:
 
     def line(self) -> str:
         """Return the row on one line."""
+        if not self.text:
+            return f"row {self.row} ({self.label})"
         text = self.text if len(self.text) <= _SHOWN else self.text[: _SHOWN - 1] + "…"
         return f"row {self.row} ({self.label}): {text!r}"
 

@@ -82,21 +82,31 @@ def _repeats(dataset: Dataset, first: Indices) -> Iterator[Finding]:
     torn = duplicates.torn(dataset, first)
     if len(torn):
         order = sorted(torn, key=lambda row: -int((first == row).sum()))[:2]
-        members = np.concatenate([np.flatnonzero(first == row)[:3] for row in order])
+        members = np.concatenate(
+            [_one_a_label(dataset, np.flatnonzero(first == row)) for row in order]
+        )
         yield Finding(
             name="contradicting_labels", grade="problem", count=len(torn),
-            what=f"{counted(len(torn), 'message')} of several rows carry different labels.",
+            what=f"Different labels are given to the rows of {counted(len(torn), 'message')}.",
             cure="Decide on one label for each, or leave them out: a model can learn only one.",
             examples=examples_of(dataset, members),
         )  # fmt: skip
     if len(repeated):
         yield Finding(
             name="repeated_rows", grade="note", count=len(repeated),
-            what=f"{counted(len(repeated), 'row')} repeat an earlier message (case, links, "
+            what=f"An earlier message is repeated in {counted(len(repeated), 'row')} (case, links, "
             "mentions, punctuation and spaces aside).",
             cure="Tidegate keeps them on one side of every split; other tools may not.",
             examples=_pairs(dataset, repeated, first),
         )  # fmt: skip
+
+
+def _one_a_label(dataset: Dataset, members: Indices) -> Indices:
+    """Return of rows that repeat one another the first with each label, at most three."""
+    seen: dict[str, int] = {}
+    for row in members.tolist():
+        seen.setdefault(label_of(dataset, row), row)
+    return np.array(list(seen.values())[:3], np.int64)
 
 
 def _near(dataset: Dataset, texts: duplicates.Texts, first: Indices) -> Iterator[Finding]:
@@ -109,7 +119,7 @@ def _near(dataset: Dataset, texts: duplicates.Texts, first: Indices) -> Iterator
     differs = (_targets(dataset)[found] != _targets(dataset)[nearly[found]]).any(axis=1)
     yield Finding(
         name="near_duplicates", grade="warning" if differs.any() else "note", count=len(found),
-        what=f"{counted(len(found), 'row')} differ from an earlier message by one word at most; "
+        what=f"By one word at most an earlier message differs from {counted(len(found), 'row')}; "
         f"{int(differs.sum()):,} of them carry another label.",
         cure="Where they come from one source, held-out figures flatter: leave some out.",
         examples=_pairs(dataset, found[np.argsort(~differs, kind="stable")], nearly),
@@ -122,8 +132,8 @@ def _targets(dataset: Dataset) -> Indices:
 
 def _pairs(dataset: Dataset, found: Indices, first: Indices) -> tuple[Example, ...]:
     """Return some rows, each behind the earlier row that it is like."""
-    both = [(first[row], row) for row in found[: MOST_EXAMPLES // 2]]
-    return examples_of(dataset, [row for pair in both for row in pair])
+    both = [(int(first[row]), int(row)) for row in found[: MOST_EXAMPLES // 2]]
+    return examples_of(dataset, list(dict.fromkeys(row for pair in both for row in pair)))
 
 
 def _empty(dataset: Dataset, empty: np.ndarray) -> Iterator[Finding]:
@@ -131,7 +141,7 @@ def _empty(dataset: Dataset, empty: np.ndarray) -> Iterator[Finding]:
     if len(found):
         yield Finding(
             name="empty_messages", grade="warning", count=len(found),
-            what=f"{counted(len(found), 'row')} have no words: nothing, or links, "
+            what=f"Without words: {counted(len(found), 'row')}, empty or of links, "
             "mentions and signs alone.",
             cure="Leave them out, unless such messages arrive later too.",
             examples=examples_of(dataset, found),
@@ -153,7 +163,7 @@ def _leaks(dataset: Dataset, texts: duplicates.Texts, against: Dataset | None) -
     )
     yield Finding(
         name="leakage", grade="problem", count=len(shared),
-        what=f"{counted(len(shared), 'row')} have a message that stands in {against.source}, too; "
+        what=f"In {against.source}, too, stand the messages of {counted(len(shared), 'row')}; "
         f"{differs:,} of them with another label.",
         cure="Leave them out of one of the files: a score on rows that were learned from is no "
         "score.",
@@ -211,13 +221,14 @@ def _words(dataset: Dataset) -> Iterator[Finding]:
     words = giveaways.words_of_one_class(dataset)
     if words:
         told = "; ".join(
-            f"{g.word!r} stands in {g.covers:.0%} of the rows of {dataset.labels[g.label]!r} and "
-            f"in {1 - g.pure:.1%} of its own rows with another label"
+            f"{g.word!r} stands in {100 * g.covers:.0f} % of the rows of "
+            f"{dataset.labels[g.label]!r} and "
+            f"in {round((1 - g.pure) * g.rows)} rows of other labels"
             for g in words[:_NAMED]
         )
         yield Finding(
             name="telling_words", grade="warning", count=len(words),
-            what=f"{counted(len(words), 'word')} that nearly give a label away: {told}.",
+            what=f"Words that nearly give a label away, {len(words)}: {told}.",
             cure="If they were written by whoever gave the labels, take them out of the messages.",
         )  # fmt: skip
 
@@ -230,7 +241,7 @@ def _columns(others: tuple[Dataset, dict[str, Sequence[str]]] | None) -> Iterato
     for name, share in giveaways.columns_that_tell(cells, labels):
         yield Finding(
             name="telling_column", grade="warning", count=round(share * len(dataset)),
-            what=f"Column {name!r} gives the label away in {share:.1%} of the rows.",
+            what=f"Column {name!r} gives the label away in {100 * share:.1f} % of the rows.",
             cure="Do not give it with --extra unless it is known before the label is.",
         )  # fmt: skip
 
@@ -240,8 +251,8 @@ def _damage(dataset: Dataset) -> Iterator[Finding]:
     if damaged:
         yield Finding(
             name="damaged_text", grade="warning", count=len(damaged),
-            what=f"{counted(len(damaged), 'row')} were decoded wrongly on their way, or "
-            "hold control characters.",
+            what=f"Damaged text in {counted(len(damaged), 'row')}: decoded wrongly on its way, or "
+            "with control characters.",
             cure="Export them anew as UTF-8, or name the encoding with --encoding. The default "
             "tokeniser mends the usual damage.",
             examples=examples_of(dataset, damaged),
@@ -250,7 +261,7 @@ def _damage(dataset: Dataset) -> Iterator[Finding]:
     if entities:
         yield Finding(
             name="html_entities", grade="note", count=len(entities),
-            what=f"{counted(len(entities), 'row')} hold HTML entities such as &amp;.",
+            what=f"HTML entities such as &amp; in {counted(len(entities), 'row')}.",
             cure="The default tokeniser decodes them.",
             examples=examples_of(dataset, entities[:2]),
         )  # fmt: skip
@@ -270,7 +281,9 @@ def _written(dataset: Dataset) -> Iterator[Finding]:
         others = [(who, n) for who, n in counts[1:] if n >= max(_SOME * known, 2)]
         if not others:
             continue
-        shares = ", ".join(f"{who} {n / known:.0%}" for who, n in [counts[0], *others][:_NAMED])
+        shares = ", ".join(
+            f"{who} {100 * n / known:.0f} %" for who, n in [counts[0], *others][:_NAMED]
+        )
         rare = {who for who, _ in others}
         rows_of_rare = [k for k, who in zip(read, told, strict=True) if who in rare]
         yield Finding(
@@ -283,15 +296,17 @@ def _written(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _long(dataset: Dataset) -> Iterator[Finding]:
-    counts = np.array([text.count(" ") + 1 for text in dataset.texts])
+    # By characters, too, six to a word: some messages have no spaces.
+    counts = np.array([max(text.count(" ") + 1, len(text) // 6) for text in dataset.texts])
     usual = float(np.median(counts))
     long = np.flatnonzero((counts > _LONG_WORDS) & (counts > _LONG_TIMES * usual))
     if len(long):
         order = long[np.argsort(-counts[long], kind="stable")]
         yield Finding(
             name="long_messages", grade="note", count=len(long),
-            what=f"{counted(len(long), 'row')} are over {_LONG_TIMES} times as long as "
-            f"the usual message of {usual:.0f} words; the longest has {int(counts.max()):,}.",
+            what=f"Over {_LONG_TIMES} times as long as "
+            f"the usual message of {usual:.0f} words: {counted(len(long), 'row')}; the longest has "
+            f"{int(counts.max()):,}.",
             cure="See whether several messages stand in one cell.",
             examples=examples_of(dataset, order[:2]),
         )  # fmt: skip
@@ -310,9 +325,9 @@ def _tokens(
             yield Finding(
                 name="unread_tokens", grade="warning" if unread > _SOME * total else "note",
                 count=len(over),
-                what=f"{counted(len(over), 'row')} of {len(read):,} looked at have more "
-                f"than the {limit} tokens that the model reads; {unread / total:.1%} of all tokens "
-                "are not read.",
+                what=f"Of {len(read):,} rows looked at {len(over):,} have more "
+                f"than the {limit} tokens that the model reads; {100 * unread / total:.1f} % of "
+                "all tokens are not read.",
                 cure="Raise --max-tokens if what matters stands late.",
                 examples=examples_of(dataset, over[:2]),
             )  # fmt: skip
@@ -336,6 +351,7 @@ def _unknown(
         share = new / seen
         yield Finding(
             name="unknown_words", grade="warning" if share > 0.2 else "note", count=new,
-            what=f"About {share:.1%} of the words of a new message will be unknown.",
+            what=f"Of new messages like these about {100 * share:.1f} % of the words will be "
+            "unknown.",
             cure="More rows bring more words." if share > 0.2 else "",
         )  # fmt: skip

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 # UTF-8 read as Windows-1252 or Latin-1, what decoders put in the place of what they cannot read,
 # and control characters.
 _DAMAGE = re.compile(
-    "\ufffd|[ÂÃ][\x80-\xbf]|â(?:€|\x80)|Ã[ƒ‚]|ð(?:Ÿ|\x9f)|[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+    "\ufffd|[ÂÃ][\x80-\xbf]|â(?:€|\x80)|Ã[ƒ‚]|ð(?:Ÿ|\x9f)|"
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 )
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,6}|#x[0-9a-fA-F]{2,6});")
