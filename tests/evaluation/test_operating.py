@@ -55,4 +55,5 @@ def test_the_report_has_what_fits_the_labels(
     assert all(part in page for part in has)
     assert not any(part in page for part in lacks)
     assert scored.lines()[0] == scored.verdict()
-    assert "% of the messages rightly" in scored.verdict()
+    of = "labels" if kind == "multilabel" else "messages"
+    assert f"% of the {of} rightly" in scored.verdict()

@@ -71,7 +71,7 @@ def test_by_keyboard_alone(page: Any, tmp_path: Path) -> None:
     tab_to(page, "#hold-f")
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    assert page.locator("output[for=hold-f]").inner_text() == "0.97"
+    assert page.locator("output[for=hold-f]").inner_text() == "0.47"
     tab_to(page, "#which-units")
 
 
