@@ -23,7 +23,7 @@ import pyarrow.parquet as parquet
 
 import clusters
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings are Ray's own
 
 
 def made(n: int, seed: int = 0) -> pyarrow.Table:
@@ -203,7 +203,6 @@ def wait_for_parts(output: Path, n: int, process: subprocess.Popen[bytes], log: 
         time.sleep(0.02)
 
 
-@pytest.mark.slow
 def test_a_node_and_drivers_killed_in_mid_run_lose_and_repeat_nothing(
     served_model: Path, tmp_path: Path
 ) -> None:

@@ -36,8 +36,10 @@ def score_many(
         raise ConfigError("ray: standard input is on one machine; name a folder or files")
     if safe_for_spreadsheets:
         raise ConfigError("safe_for_spreadsheets: a cluster writes Parquet; it is for CSV and TSV")
+    from tidegate.cluster.places import plain
     from tidegate.cluster.scoring import is_scored, score_files
 
+    output = plain(str(output))  # the words of a URI, which a path has lost
     there = is_scored(output)
     if not choices["resume"]:
         check_clobber(Path(output), there=there, no_clobber=no_clobber)

@@ -23,9 +23,10 @@ from tidegate.cluster.blocks import Outcome, PartWriter, facts_of
 from tidegate.cluster.ledger import Ledger, alone, block_of, block_text, check_same
 from tidegate.cluster.places import Input, inputs_of, plain
 from tidegate.cluster.plan import Block, Job, blocks_of
+from tidegate.data.outputs import said
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
-from tidegate.errors import DataError, TidegateError
+from tidegate.errors import DataError, TidegateError, short
 from tidegate.scoring.answers import OnError
 from tidegate.scoring.batches import BatchScorer
 
@@ -230,6 +231,8 @@ def _looked_at(one: Input, job: Job) -> list[Block] | str:
         return blocks_of(one, job)
     except TidegateError as fault:
         return str(fault)
+    except OSError as fault:
+        return f"{one.path}: {short(said(fault))}; check the place"
 
 
 def _outcomes(

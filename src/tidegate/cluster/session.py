@@ -1,7 +1,8 @@
 """A connection to a Ray cluster, for as long as some work takes.
 
 Takes an address. `auto` is the cluster that RAY_ADDRESS names or that runs on this machine; if
-there is none, one is started here for the time of the work, on all of its cores.
+there is none, one is started here for the time of the work, on all of its cores. `local` starts one
+whatever else there is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from tidegate.errors import ConfigError
 
-AUTO = "auto"
+AUTO, LOCAL = "auto", "local"
 _OBJECTS_BYTES = 256 << 20  # of a cluster that is started here: it holds the model and little else
 
 
@@ -87,12 +88,14 @@ def _connect(address: str) -> None:
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    try:
-        ray.init(address, **quiet)
-    except ConnectionError:
-        if address != AUTO or os.environ.get("RAY_ADDRESS"):
-            raise
-        ray.init("local", include_dashboard=False, object_store_memory=_OBJECTS_BYTES, **quiet)
+    if address != LOCAL:
+        try:
+            ray.init(address, **quiet)
+            return
+        except ConnectionError:
+            if address != AUTO or os.environ.get("RAY_ADDRESS"):
+                raise
+    ray.init(LOCAL, include_dashboard=False, object_store_memory=_OBJECTS_BYTES, **quiet)
 
 
 def cores() -> int:

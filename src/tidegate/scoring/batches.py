@@ -201,7 +201,10 @@ def _with(batch: Any, answers: Mapping[str, Any], kinds: Mapping[str, ColumnKind
     """Return a batch with columns added, of the kinds that are given by their names."""
     if not _is_arrow(batch):
         arrays = {name: _array(values, kinds[name]) for name, values in answers.items()}
-        return {**batch, **arrays} if isinstance(batch, Mapping) else batch.assign(**arrays)
+        if isinstance(batch, Mapping):
+            return {**batch, **arrays}
+        texts = {name: "string" for name, kind in kinds.items() if kind == "text"}
+        return batch.assign(**arrays).astype(texts)  # objects have no type of their own for Dask
     import pyarrow as arrow
 
     types = {
