@@ -34,6 +34,7 @@ Probabilities = npt.NDArray[np.float64]
 BASELINE = "TF-IDF words and characters + LR"
 MAJORITY = "majority class"
 OURS = "this model"
+BEFORE = "the model before"  # that this one went on from
 CALIBRATION_ROWS = 100  # held out at least, for a temperature to be fitted
 
 
@@ -226,6 +227,7 @@ def by_cross_validation(
     learn: Callable[..., Trained] = train,
     baseline: bool = True,
     work: Workspace | None = None,
+    never_held: npt.NDArray[np.bool_] | None = None,
     on_fold: Callable[[str], None] = lambda line: None,
 ) -> HeldOut:
     """Train once a fold, and answer each row by the model that has not seen it or its repeats.
@@ -238,6 +240,7 @@ def by_cross_validation(
     learn : what trains, called as `train` is
     baseline : whether TF-IDF and logistic regression answer, too
     work : where the folds that are done are kept, and the one that is not; by default nowhere
+    never_held : rows (N,) that every fold learns from
     on_fold : called with a line after each fold
 
     Raises
@@ -249,7 +252,7 @@ def by_cross_validation(
     """
     if folds < 2:
         raise ConfigError(f"cv: found {folds}; give 2 or more folds")
-    numbers = cross_folds(dataset, folds, seed=config.data.split_seed)
+    numbers = cross_folds(dataset, folds, seed=config.data.split_seed, never_held=never_held)
     found: list[HeldOut] = []
 
     def answered(place: Workspace | None, rows: tuple[Indices, Indices]) -> HeldOut:
