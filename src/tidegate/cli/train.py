@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tidegate.cli.inspect import for_people
 from tidegate.cli.printing import (
     AsJson,
     Columns,
@@ -175,7 +176,7 @@ def _train(
         bundle = train_and_report(data, output, config, how, run=run, going=going)
     say(*base.compared(bundle))
     if how.as_json:
-        put_json(bundle.manifest(), indent=1)
+        put_json(for_people(bundle.manifest()), indent=1)
 
 
 def train_and_report(
