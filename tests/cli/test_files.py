@@ -1,6 +1,7 @@
 """The verbs on files as people have them: flags that say how to read, and what is said of them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,20 @@ def test_a_threshold_rule_that_is_none_is_refused_before_anything_is_read(
 def test_bundle_of_rows_learned_stays_small(model: Path) -> None:
     assert (model / "learned.bin").stat().st_size <= 5 * len(ROWS)
     assert np.unique(np.fromfile(model / "learned.bin", "<u4")).size == len(ROWS)
+
+
+def test_inspect_is_for_people(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exact = json.loads((model / "manifest.json").read_text())
+    assert run("inspect", model) == 0
+    said = capsys.readouterr().out
+    assert f"temperature {exact['temperature']:.4g}".rstrip("0").rstrip(".") in said
+    assert "trained on: 60 rows of " in said
+    assert said.index("accuracy: ") < said.index("trained on: ") < said.index("hidden_size=4")
+    assert not re.search(r"\d\.\d{6}", said)
+    assert run("inspect", model, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert list(shown)[:4] == ["kind", "labels", "thresholds", "temperature"]
+    assert shown.keys() == exact.keys() - {"files", "manifest_sha256"}
+    value = exact["metrics"]["scores"]["roc_auc"]["value"]
+    assert shown["metrics"]["scores"]["roc_auc"]["value"] == pytest.approx(value, rel=1e-3)
+    assert not re.search(r"\d\.\d{8}", json.dumps(shown))

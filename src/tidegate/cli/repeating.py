@@ -94,6 +94,8 @@ def base_of(config: Path | None, like: Path | None, *, with_preset: bool) -> Bas
             f"{like}: written before bundles said which settings follow from the data: all are "
             "taken as they were"
         )
+    if "from" in bundle.training_data:
+        say(f"{like}: it went on from another model; this one begins from nothing")
     known = all_settings()
     automatic = frozenset(name for name in run.get("automatic", ()) if name in known)
     values = {

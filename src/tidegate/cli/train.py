@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tidegate.cli.inspect import for_people
 from tidegate.cli.printing import (
     AsJson,
     Columns,
@@ -32,6 +33,7 @@ from tidegate.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tidegate.cli.continuing import GoingOn
     from tidegate.cli.repeating import Base
     from tidegate.config import Config
     from tidegate.data.checks import Finding
@@ -43,6 +45,24 @@ if TYPE_CHECKING:
     from tidegate.training.prepare import Prepared
 
 
+ConfigPath = Annotated[
+    Path | None, typer.Option("--config", help="TOML file of settings; flags win over it.")
+]
+LikeModel = Annotated[
+    Path | None, typer.Option("--like", help="Bundle whose settings are taken; flags win.")
+]
+FromModel = Annotated[
+    Path | None, typer.Option("--from", help="Bundle to go on from, with the rows of DATA.")
+]
+OldRows = Annotated[
+    str | None, typer.Option(help="File of rows that it learned from, to learn from again.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with what an ended run of the same left.")
+]
+KeepRun = Annotated[
+    bool, typer.Option("--keep-run", help="Keep the run directory OUTPUT.run afterwards.")
+]
 _MOST_CHECKED = 100_000  # rows
 
 
@@ -56,18 +76,12 @@ def train(
             help="Settings to start from: default, best, multilabel, lesson; by default default."
         ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="TOML file of settings; flags win over it.")
-    ] = None,
-    like: Annotated[
-        Path | None, typer.Option("--like", help="Bundle whose settings are taken; flags win.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what an ended run of the same left.")
-    ] = False,
-    keep_run: Annotated[
-        bool, typer.Option("--keep-run", help="Keep the run directory OUTPUT.run afterwards.")
-    ] = False,
+    config: ConfigPath = None,
+    like: LikeModel = None,
+    start: FromModel = None,
+    old: OldRows = None,
+    resume: Resume = False,
+    keep_run: KeepRun = False,
     cv: Annotated[
         int, typer.Option(help="Score by cross-validation in so many folds: --score cv --folds N.")
     ] = 0,
@@ -84,19 +98,21 @@ def train(
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
+    from tidegate.cli.continuing import going_from
     from tidegate.cli.repeating import base_of
 
     if cv:
         settings |= {"score": "cv", "folds": cv}
     base = base_of(config, like, with_preset=preset is not None)
-    chosen = config_of(preset or "", settings, base.file)
+    going = going_from(start, old, alone=not (config or like or preset))
+    chosen = going.config(settings) if going else config_of(preset or "", settings, base.file)
     reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
     how = How(
         reading={**base.reading, **{name: value for name, value in reading.items() if value}},
         private=private or base.private, as_json=as_json, ray=ray,
     )  # fmt: skip
     run = Keeping(resume=resume, stays=keep_run, no_clobber=no_clobber)
-    _train(data, named(output), chosen, how, run=run, base=base)
+    _train(data, named(output), chosen, how, run=run, base=base, going=going)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +152,16 @@ class Keeping:
     no_clobber: bool = False
 
 
-def _train(data: str, output: Path, config: Config, how: How, *, run: Keeping, base: Base) -> None:
+def _train(
+    data: str,
+    output: Path,
+    config: Config,
+    how: How,
+    *,
+    run: Keeping,
+    base: Base,
+    going: GoingOn | None,
+) -> None:
     """Check what was asked for, train, and say how the bundle compares with the one it is like."""
     from tidegate.engine.bundle import is_bundle
     from tidegate.evaluation.thresholds import parse_rule
@@ -152,27 +177,35 @@ def _train(data: str, output: Path, config: Config, how: How, *, run: Keeping, b
         return has_work(run_folder(output))
 
     with told_to_resume("train", kept):
-        bundle = train_and_report(data, output, config, how, run=run)
+        bundle = train_and_report(data, output, config, how, run=run, going=going)
     say(*base.compared(bundle))
     if how.as_json:
-        put_json(bundle.manifest(), indent=1)
+        put_json(for_people(bundle.manifest()), indent=1)
 
 
 def train_and_report(
-    data: str, output: Path, config: Config, how: How = PLAIN, *, run: Keeping | None = None
+    data: str,
+    output: Path,
+    config: Config,
+    how: How = PLAIN,
+    *,
+    run: Keeping | None = None,
+    going: GoingOn | None = None,
 ) -> Bundle:
     """Train, score, and write a bundle with its report.
 
     Parameters
     ----------
     run : what becomes of the work, kept in a directory beside the output; None: it is not kept
+    going : the model that is gone on from, if there is one
     """
     from tidegate.data.dataset import read_dataset
     from tidegate.engine.bundle import check_target
 
     output = named(output)
     check_target(output)
-    dataset = read_dataset(data, config.data, **how.reading)
+    read = read_dataset if going is None else going.read
+    dataset = read(data, config.data, **how.reading)
     say(*dataset.notes)
     from tidegate.training.provenance import with_provenance
     from tidegate.training.run import open_run
@@ -181,13 +214,18 @@ def train_and_report(
         work = None
         if run is not None:
             work = held.enter_context(
-                open_run(output, dataset, config, resume=run.resume, keep=run.stays, say=say)
-            )
+                open_run(
+                    output, dataset, config, resume=run.resume, keep=run.stays, say=say,
+                    start="" if going is None else going.bundle.fingerprint(),
+                )
+            )  # fmt: skip
         if how.ray is not None:
             from tidegate.cluster.session import connected
 
             held.enter_context(connected(how.ray))
-        bundle = _trained(dataset, config, how, work=work, title=output.name)
+        tell = say if how.as_json else tell_people
+        learner = _learner(dataset, config, tell=tell, work=work, going=going)
+        bundle = _trained(learner, how, title=output.name)
         bundle = with_provenance(bundle, config, reading=how.reading, private=how.private)
         saved = bundle.save(output)
     there = (saved / "report.html").exists()
@@ -196,16 +234,13 @@ def train_and_report(
     return bundle
 
 
-def _trained(
-    dataset: Dataset, config: Config, how: How, *, work: Workspace | None, title: str
-) -> Bundle:
-    """Return the bundle of a dataset, with its report if it is scored."""
+def _trained(learner: Learner, how: How, *, title: str) -> Bundle:
+    """Return the bundle of what a learner trains, with its report if it is scored."""
     from tidegate.data.splits import untested
     from tidegate.report.card import unscored, with_report
     from tidegate.training.learner import train_and_score, train_on_all
 
-    tell = say if how.as_json else tell_people
-    learner = _learner(dataset, config, tell=tell, work=work)
+    dataset, tell = learner.dataset, say if how.as_json else tell_people
     if how.ray is not None:
         from tidegate.cluster.training import spread
 
@@ -217,7 +252,7 @@ def _trained(
     note = untested(dataset, scored.test)
     if note:
         say("", note)
-    found = _findings(dataset, config)
+    found = _findings(dataset, learner.config)
     return with_report(scored, title=title, private=how.private, findings=found)
 
 
@@ -234,9 +269,14 @@ def _findings(dataset: Dataset, config: Config) -> list[Finding]:
 
 
 def _learner(
-    dataset: Dataset, config: Config, *, tell: Callable[..., None], work: Workspace | None
+    dataset: Dataset,
+    config: Config,
+    *,
+    tell: Callable[..., None],
+    work: Workspace | None,
+    going: GoingOn | None,
 ) -> Learner:
-    """Return what trains the config, with its teacher or without one."""
+    """Return what trains the config: from nothing or on from a model, with a teacher or without."""
 
     lesson = config.text.tokenizer == "lesson"  # whose figures are the notebook's, one by one
 
@@ -250,6 +290,8 @@ def _learner(
         else:
             say(f"epoch {epoch.number}: loss {epoch.loss:.3f}")
 
+    if going is not None:
+        return going.learner(dataset, config, work=work, on_prepared=on_prepared, on_epoch=on_epoch)
     if config.distillation.teacher == "none":
         from tidegate.training.learner import Learner
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tidegate.config import DataConfig, Kind
 from tidegate.data.labels import (
     Labels,
+    added_names,
     in_order_of,
     indicators,
     learned_labels,
@@ -77,7 +78,7 @@ def read_dataset(
     encoding: str | None = None,
     columns: Sequence[str] = (),
     labels: Sequence[str] | None = None,
-    unknown_labels: Literal["fail", "skip"] = "fail",
+    unknown_labels: Literal["fail", "skip", "add"] = "fail",
     skip_faults: bool = False,
 ) -> Dataset:
     """Read labelled messages from CSV, TSV, JSON, Parquet or Excel, compressed or not.
@@ -91,7 +92,8 @@ def read_dataset(
     data : the names of the columns; the defaults are `text` and `target`
     format, encoding, columns : as in `records.open_records`
     labels : the labels a model knows: then no other may occur, and one class alone is no fault
-    unknown_labels : where another does occur, fail, or leave these rows out and say so
+    unknown_labels : where another does occur, fail, or leave these rows out and say so, or add it
+        behind the others
     skip_faults : leave out rows that cannot be read, as long as there are others
 
     Raises
@@ -125,6 +127,8 @@ def read_dataset(
     if not (skip_faults and read.texts):
         read.check()
     found = _labels(read, labels)
+    if unknown_labels == "add" and found.unknown:
+        found = _labels(read, (*found.names, *added_names(found, source=file.name)))
     dataset = Dataset(
         texts=tuple(read.texts), targets=found.targets, labels=found.names, kind=found.kind,
         rows=tuple(read.rows), source=file.name,

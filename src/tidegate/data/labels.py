@@ -298,6 +298,23 @@ def matched_labels(
     )  # fmt: skip
 
 
+def added_names(labels: Labels, *, source: str) -> tuple[str, ...]:
+    """Return the labels that a model does not know, in the order of names, to be learned.
+
+    Raises
+    ------
+    DataError
+        They are so many that the column can hardly be the labels'.
+    """
+    n_rows = len(labels.targets)
+    if len(labels.unknown) > max(2, 3 * n_rows // 4):
+        raise DataError(
+            f"{source}: found {len(labels.unknown)} new labels in {n_rows} rows; name the column "
+            "that holds the label"
+        )
+    return tuple(sorted(labels.unknown, key=_order))
+
+
 def indicators(
     found: Sequence[Sequence[str]], columns: Sequence[str], *, place: Callable[[int], str]
 ) -> Indices:

@@ -20,6 +20,10 @@ from tidegate.errors import ConfigError, DataError
 
 SMALL_ROWS = 2000  # below, a fifth of the rows is too few to judge by
 
+_ALL_KNOWN = (
+    "every row that could be held out is one that the model before has learned from; give rows "
+    "that it has not seen, or --score none"
+)
 _IGNORED = re.compile(r"(?:https?://|www\.)\S+|@\w+|&\w+;|[\W_]+")
 
 
@@ -256,16 +260,45 @@ def split(dataset: Dataset, data: DataConfig) -> tuple[Indices, Indices]:
     return train, test
 
 
-def cross_folds(dataset: Dataset, folds: int, *, seed: int) -> Indices:
+def apart(
+    sides: tuple[Indices, Indices], never_held: npt.NDArray[np.bool_] | None
+) -> tuple[Indices, Indices]:
+    """Return (train, test) rows, those that are never held out (N,) moved to the first.
+
+    Raises
+    ------
+    DataError
+        No row is left to hold out.
+    """
+    train, test = sides
+    if never_held is None:
+        return sides
+    moved = never_held[test]
+    if moved.all():
+        raise DataError(_ALL_KNOWN)
+    return np.sort(np.append(train, test[moved])), test[~moved]
+
+
+def cross_folds(
+    dataset: Dataset,
+    folds: int,
+    *,
+    seed: int,
+    never_held: npt.NDArray[np.bool_] | None = None,
+) -> Indices:
     """Return the fold (N,) in which each row is held out, -1 for rows that never are.
 
     Folds are those of `grouped_folds`. A class of one text is learned from in all of them: a model
     that had not seen it could not tell it.
 
+    Parameters
+    ----------
+    never_held : rows (N,) that are learned from in all of them
+
     Raises
     ------
     DataError
-        No class has two texts, so none can be held out.
+        No class has two texts, so none can be held out; or none may be.
     """
     numbers = grouped_folds(dataset, [1 / folds] * folds, seed=seed)
     if dataset.kind != "multilabel":
@@ -277,6 +310,10 @@ def cross_folds(dataset: Dataset, folds: int, *, seed: int) -> Indices:
                 numbers[rows] = -1
     if (numbers < 0).all():
         raise _nothing_to_test(dataset)
+    if never_held is not None:
+        numbers[never_held] = -1
+        if (numbers < 0).all():
+            raise DataError(_ALL_KNOWN)
     return numbers
 
 
@@ -323,6 +360,12 @@ def row_hashes(texts: Sequence[str]) -> bytes:
     8
     """
     return np.unique(_hashes([plain for text in texts if (plain := normalise(text))])).tobytes()
+
+
+def joined_hashes(before: bytes, now: bytes) -> bytes:
+    """Return the hashes that stand in either of what two calls of `row_hashes` gave."""
+    parts = (np.frombuffer(hashes, "<u4", count=len(hashes) // 4) for hashes in (before, now))
+    return np.unique(np.concatenate(list(parts))).tobytes()
 
 
 def known_rows(texts: Sequence[str], hashes: bytes) -> npt.NDArray[np.bool_]:

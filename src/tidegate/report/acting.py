@@ -84,7 +84,7 @@ def _leaving(scored: Scored) -> list[str]:
     return [
         "<h2>What to leave to a person</h2>"
         '<p class="soft">If only answers with a large enough probability are taken, more of those '
-        "taken are right. The probability is that of the label that the model decides. These limits "
-        "were chosen on the very messages they are counted on, so expect a little less.</p>",
+        "taken are right. The probability is that of the label that the model decides. These "
+        "limits were chosen on the very messages they are counted on, so expect a little less.</p>",
         table(head, [[cell.replace("%", " %") for cell in row] for row in rows]),
     ]

@@ -53,3 +53,16 @@ class Vocabulary:
         words = tuple(word for word, count in common if count >= config.min_count)
         special = (PAD, UNK) if config.unknown == "unk" else (PAD,)
         return cls(special + words)
+
+    def extended(self, token_lists: Iterable[Sequence[str]], config: TextConfig) -> Vocabulary:
+        """Return this vocabulary with the new words behind its own, whose ids stay.
+
+        Examples
+        --------
+        >>> words = Vocabulary(("<pad>", "<unk>", "fire"))
+        >>> words.extended([["fire", "sea", "sea"], ["sky"]], TextConfig(min_count=2)).tokens
+        ('<pad>', '<unk>', 'fire', 'sea')
+        """
+        counts = Counter(t for tokens in token_lists for t in tokens if t not in self.index)
+        common = counts.most_common(config.num_words or None)
+        return Vocabulary(self.tokens + tuple(w for w, n in common if n >= config.min_count))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.data.splits import row_hashes
+from tidegate.data.splits import joined_hashes, row_hashes
 from tidegate.engine.bundle import LAYOUT, Bundle
 from tidegate.engine.predictor import Predictor, to_probabilities
 from tidegate.engine.vectors import WordVectors
@@ -67,14 +67,22 @@ def to_bundle(
             "source": prepared.dataset.source,
             "rows": len(prepared.train_rows),
             "sha256": prepared.fingerprint(),
+            **(prepared.start.facts if prepared.start is not None else {}),
         },
-        extra_files={
-            LAYOUT.learned: row_hashes([prepared.dataset.texts[i] for i in prepared.train_rows])
-        },
+        extra_files=_learned(prepared),
     )
     _settle(model, bundle, prepared)
     check_parity(model, Predictor(bundle), prepared)
     return bundle
+
+
+def _learned(prepared: Prepared) -> dict[str, bytes]:
+    """Return the file of the rows learned from, those of a model gone on from included."""
+    hashes = row_hashes([prepared.dataset.texts[i] for i in prepared.train_rows])
+    if prepared.start is None:
+        return {LAYOUT.learned: hashes}
+    before = prepared.start.learned
+    return {} if before is None else {LAYOUT.learned: joined_hashes(before, hashes)}
 
 
 def _settle(model: MessageNet, bundle: Bundle, prepared: Prepared) -> None:

@@ -40,6 +40,7 @@ def by_cross_validation(
     baseline: bool = True,
     work: Workspace | None = None,
     spread: Spread | None = None,
+    never_held: npt.NDArray[np.bool_] | None = None,
     on_fold: Callable[[str], None] = lambda line: None,
 ) -> HeldOut:
     """Train once a fold, and answer each row by the model that has not seen it or its repeats.
@@ -53,6 +54,7 @@ def by_cross_validation(
     baseline : whether TF-IDF and logistic regression answer, too
     work : where the folds that are done are kept, and the one that is not; by default nowhere
     spread : what trains several folds at once; by default they are trained here, in turn
+    never_held : rows (N,) that every fold learns from
     on_fold : called with a line after each fold
 
     Raises
@@ -64,7 +66,7 @@ def by_cross_validation(
     """
     if folds < 2:
         raise ConfigError(f"cv: found {folds}; give 2 or more folds")
-    numbers = cross_folds(dataset, folds, seed=config.data.split_seed)
+    numbers = cross_folds(dataset, folds, seed=config.data.split_seed, never_held=never_held)
     found: list[HeldOut] = []
     rows = {
         fold: (np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold))

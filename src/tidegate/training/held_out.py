@@ -29,6 +29,7 @@ Probabilities = npt.NDArray[np.float64]
 BASELINE = "TF-IDF words and characters + LR"
 MAJORITY = "majority class"
 OURS = "this model"
+BEFORE = "the model before"  # that this one went on from
 CALIBRATION_ROWS = 100  # held out at least, for a temperature to be fitted
 
 

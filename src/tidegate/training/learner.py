@@ -12,11 +12,13 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset
 from tidegate.data.splits import (
     SMALL_ROWS,
+    apart,
     cross_folds,
     groups_of,
     split,
@@ -121,6 +123,19 @@ class Learner:
         )  # fmt: skip
         return with_config(trained, self.config)
 
+    def sides(self) -> tuple[Indices, Indices]:
+        """Return the rows to learn from and those held out, where one split scores."""
+        return split(self.dataset, self.config.data)
+
+    @property
+    def never_held(self) -> npt.NDArray[np.bool_] | None:
+        """Which rows (N,) are never held out, by default none."""
+        return None
+
+    def beside(self, held_out: HeldOut) -> HeldOut:
+        """Return held-out answers with those of further rivals that learn nothing."""
+        return held_out
+
     def contestants(self, work: Workspace | None = None) -> Mapping[str, Contestant]:
         """Return further rivals of the model that `learn` trained, by name.
 
@@ -173,12 +188,14 @@ def _first_answers(learner: Learner) -> HeldOut:
     if learner.few_rows:
         held_out = by_cross_validation(
             dataset, undecided(config), folds=config.data.folds, learn=learner.fold_learner(),
-            baseline=False, work=learner.work, spread=learner.spread,
+            baseline=False, work=learner.work, spread=learner.spread, never_held=learner.never_held,
         )  # fmt: skip
         # No figure is made of these answers, so that thresholds may be chosen on all of them.
         return with_thresholds(held_out, config.training.threshold)
     share = config.training.validation_share
-    first = learner.learn(two_sides(dataset, share, seed=config.data.split_seed))
+    first = learner.learn(
+        apart(two_sides(dataset, share, seed=config.data.split_seed), learner.never_held)
+    )
     return by_split(first, baseline=False)
 
 
@@ -209,7 +226,7 @@ def train_and_score(
     check_rule(dataset, config, way=way)
     part: Trained | None = None
     if way == "split":
-        part = learned = learner.learn(split(dataset, config.data))
+        part = learned = learner.learn(learner.sides())
         held_out = kept_fold(
             learner.work, "held-out", part.test,
             lambda place: by_split(learned, learner.contestants(place)),
@@ -217,10 +234,12 @@ def train_and_score(
     else:
         held_out = by_cross_validation(
             dataset, config, folds=config.data.folds, learn=learner.fold_learner(),
-            work=learner.work, spread=learner.spread, on_fold=on_fold,
+            work=learner.work, spread=learner.spread, never_held=learner.never_held,
+            on_fold=on_fold,
         )  # fmt: skip
     if config.training.calibrate:
         held_out = calibrated(held_out)
+    held_out = learner.beside(held_out)
     if part is not None and not refit:
         shipped = _decided(part, held_out).bundle
         scored = scores_of(held_out, shipped, part.history, teacher=learner.teacher)

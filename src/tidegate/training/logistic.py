@@ -74,7 +74,13 @@ class _Step:
 
 
 def solve(
-    gram: Gram, targets: Floats, *, softmax: bool, penalty: float, weights: Floats | None = None
+    gram: Gram,
+    targets: Floats,
+    *,
+    softmax: bool,
+    penalty: float,
+    weights: Floats | None = None,
+    before: Floats | None = None,
 ) -> Solution:
     """Find the coefficients of least penalised cross-entropy.
 
@@ -85,6 +91,7 @@ def solve(
     softmax : outputs exclude one another; else each is a sigmoid of its own
     penalty : C, the inverse weight of ‖W‖²
     weights : (n, 1) or (n, k), how much each row counts; by default 1
+    before : (n, k) values of a model that W and b are added to; by default none
 
     Examples
     --------
@@ -98,14 +105,14 @@ def solve(
     counted = np.ones((1, 1), np.float32) if weights is None else weights
 
     def loss(values: Floats) -> tuple[float, Floats]:
-        return cost(values, targets, counted)
+        return cost(values if before is None else before + values, targets, counted)
 
-    at = _start(targets, softmax=softmax)
+    at = _start(targets, softmax=softmax, anew=before is None)
     total, residual = loss(at.ka + at.b)
     objective, first = total, 0.0
     past: list[_Step] = []
     memory = _MEMORY if targets.size < _LARGE else _LESS_MEMORY
-    before: tuple[_Point, _Point] | None = None
+    last: tuple[_Point, _Point] | None = None
     for steps in range(_MAX_STEPS):  # noqa: B007 - how many there were is told
         slope = residual + at.a / np.float32(penalty)
         gradient = _Point(slope, np.asarray(residual.sum(axis=0), np.float32), gram(slope))
@@ -113,15 +120,15 @@ def solve(
         first = first or norm
         if norm <= _GRADIENT * first:
             break
-        if before is not None:
-            past = _remembered(past, *before, gradient)[-memory:]
+        if last is not None:
+            past = _remembered(past, *last, gradient)[-memory:]
         direction = _direction(gradient, past, norm)
         downhill = -gradient.dot(direction)
         if downhill >= 0:
             break
         step, total, residual = _line_search(loss, at, direction, objective, downhill, penalty)
         moved = _Point(*(np.float32(-step) * x for x in (direction.a, direction.b, direction.ka)))
-        at, before = at.plus(1.0, moved), (moved, gradient)
+        at, last = at.plus(1.0, moved), (moved, gradient)
         progress, objective = objective - total, total
         if progress < _PROGRESS * abs(total):
             break
@@ -132,11 +139,13 @@ def _dot(x: Floats, y: Floats) -> float:
     return float(np.vdot(x, y))
 
 
-def _start(targets: Floats, *, softmax: bool) -> _Point:
-    """Return the place where every row is answered by the targets' shares."""
+def _start(targets: Floats, *, softmax: bool, anew: bool) -> _Point:
+    """Return the place where every row is answered by the targets' shares, or as before."""
+    zeros = np.zeros_like(targets)
+    if not anew:
+        return _Point(zeros, np.zeros(targets.shape[1], np.float32), zeros)
     shares = np.clip(targets.mean(axis=0), 1e-4, 1 - 1e-4)
     bias = np.log(shares) if softmax else np.log(shares / (1 - shares))
-    zeros = np.zeros_like(targets)
     return _Point(zeros, bias.astype(np.float32), zeros)
 
 

@@ -9,7 +9,7 @@ B messages, T tokens, E values of a word, H units, D directions, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
@@ -173,6 +173,14 @@ class MessageNet(nn.Module):
 
     def bundle_weights(self) -> dict[str, Tensor]:
         """Return the weights under PyTorch's names for one stacked LSTM, as a bundle holds them."""
+        return {name: p.detach().float().cpu() for name, p in self._parameters_by_name().items()}
+
+    def take(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights that `bundle_weights` of a network of this shape returned."""
+        for name, parameter in self._parameters_by_name().items():
+            parameter.data.copy_(weights[name])
+
+    def _parameters_by_name(self) -> dict[str, Tensor]:
         config = self.config
         found = {"embedding.weight": self.embedding.weight}
         directions = [False, True] if config.bidirectional else [False]
@@ -186,7 +194,7 @@ class MessageNet(nn.Module):
             linear = getattr(self, name)
             if linear is not None:
                 found |= {f"{name}.weight": linear.weight, f"{name}.bias": linear.bias}
-        return {name: tensor.detach().float().cpu() for name, tensor in found.items()}
+        return found
 
 
 def _turn(x: Tensor, turned: Tensor) -> Tensor:

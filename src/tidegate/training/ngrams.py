@@ -27,7 +27,9 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from tidegate.config import Kind
-from tidegate.engine.ngrams import PREFIX, character_runs, quantised
+from tidegate.engine.bundle import Bundle
+from tidegate.engine.ngrams import PREFIX, NgramBranch, character_runs, dequantised, quantised
+from tidegate.text.ids import flatten
 from tidegate.training.logistic import Floats, solve
 from tidegate.training.pretrained import Pretrained
 
@@ -75,20 +77,73 @@ def fit_ngrams(
     targets : (n, L) the share of each label; of a binary model both columns
     weights : (n, 1) how much each row counts, or (n, L) for multi-label; by default 1
     """
-    wanted = targets[:, 1:] if kind == "binary" else targets  # (n, k)
-    wanted = np.ascontiguousarray(wanted, np.float32)
+    wanted = _wanted(targets, kind)  # (n, k)
     k = wanted.shape[1]
     # Several threads would add up in another order, and so give other bytes on another machine.
     with threadpool_limits(limits=1):
         features = _Features(messages, classes=1 if kind == "multilabel" else max(k, 2))
         found = solve(
             features.gram, wanted, softmax=kind == "multiclass", weights=weights,
-            penalty=2.0 if k == 1 else min(2.0 * k, 60.0) if kind == "multiclass" else 2.0,
+            penalty=_penalty(kind, k),
         )  # fmt: skip
         arrays = features.folded(found.rows)
     arrays["bias"] = found.bias
     arrays["floor"] = np.array([features.floor], np.float32)
     return {PREFIX + name: array for name, array in arrays.items()}
+
+
+def corrected(
+    bundle: Bundle, messages: Messages, targets: Floats, *, weights: Floats | None = None
+) -> Arrays:
+    """Return a bundle's linear branch, its words' weights and bias corrected by new messages.
+
+    The branch answers as before, plus Σ_t d(w_t) / norm + e. What is learned is d, of words in
+    vocabulary, and e, by the same loss and penalty: the farther from what it was, the dearer. Runs,
+    pairs and vectors stay, so that messages of other words are answered as they were, but for e.
+
+    Parameters
+    ----------
+    bundle : its words and labels are those of the messages
+    targets, weights : as for `fit_ngrams`
+    """
+    kind, n_words = bundle.kind, messages.n_vocabulary
+    own = {name: a for name, a in bundle.weights.items() if name.startswith(PREFIX)}
+    branch = NgramBranch(own, n_words=n_words, pieces=bundle.pieces)
+    words = list(messages.words)
+    with threadpool_limits(limits=1):
+        table = branch.word_rows(np.arange(len(words)), words[n_words:])
+        sums = branch.sums(flatten(messages.ids), table)
+        norms = branch.norms(sums)
+        counts = _counts([_real(ids, messages) for ids in messages.ids], len(words))[:, :n_words]
+        in_rows = np.asarray((counts > 0).sum(axis=0)).ravel()
+        scales = sparse.diags(WEIGHT * _idf(in_rows, len(messages.ids)))
+        features = (sparse.diags(1 / norms[:, 0]) @ counts @ scales).tocsr().astype(np.float32)
+        turned = features.T.tocsr()
+        found = solve(
+            lambda a: features @ (turned @ a), _wanted(targets, kind),
+            softmax=kind == "multiclass", weights=weights,
+            penalty=_penalty(kind, branch.n_outputs),
+            before=sums[:, :-1] / norms + branch.bias,
+        )  # fmt: skip
+        change = scales @ (turned @ found.rows)  # (V, k)
+    rows = dequantised(own[f"{PREFIX}word_rows"], own[f"{PREFIX}word_scales"]) + change
+    changed = np.abs(change).max(axis=1) > 0  # the others keep their very bytes
+    new_rows, new_scales = quantised(rows)
+    for name, values in (("word_rows", new_rows), ("word_scales", new_scales)):
+        array = own[PREFIX + name].copy()
+        array[changed] = values[changed]
+        own[PREFIX + name] = array
+    own[f"{PREFIX}bias"] = branch.bias + found.bias
+    return own
+
+
+def _wanted(targets: Floats, kind: Kind) -> Floats:
+    """Return the shares of each output (n, k)."""
+    return np.ascontiguousarray(targets[:, 1:] if kind == "binary" else targets, np.float32)
+
+
+def _penalty(kind: Kind, k: int) -> float:
+    return 2.0 if k == 1 else min(2.0 * k, 60.0) if kind == "multiclass" else 2.0
 
 
 class _Features:

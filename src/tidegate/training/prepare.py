@@ -25,6 +25,7 @@ from tidegate.training.loop import Encoded
 from tidegate.training.ngrams import Messages
 from tidegate.training.pretrained import Pretrained, load_pretrained
 from tidegate.training.soft_labels import SoftLabels
+from tidegate.training.warm import Start
 
 Indices = npt.NDArray[np.int64]
 
@@ -39,6 +40,7 @@ class Prepared:
     batch : all rows' ids, padded
     sequence_length : tokens read of a message (0: all)
     tokens : all rows' tokens
+    start : the model that is gone on from, with room for the words and labels; None: from nothing
     """
 
     dataset: Dataset
@@ -50,6 +52,7 @@ class Prepared:
     sequence_length: int
     tokens: list[list[str]]
     pretrained: Pretrained | None
+    start: Start | None = None
 
     @property
     def words(self) -> list[str]:
@@ -125,16 +128,27 @@ def opens_words(network: NetworkConfig) -> bool:
     return network.vectors != "none" or network.ngrams != "none"
 
 
-def prepare(dataset: Dataset, config: Config, *, train: Indices, test: Indices) -> Prepared:
+def prepare(
+    dataset: Dataset,
+    config: Config,
+    *,
+    train: Indices,
+    test: Indices,
+    start: Start | None = None,
+) -> Prepared:
     """Read every row as the network will.
 
     The vocabulary is fitted on the training rows alone, unless the config says otherwise (the
-    lesson counts all rows).
+    lesson counts all rows). Of a model that is gone on from it is kept, new words behind its own.
     """
     tokenizer = make_tokenizer(config.text)
     tokens = [tokenizer(text) for text in dataset.texts]
     counted = tokens if config.text.vocabulary_rows == "all" else [tokens[i] for i in train]
-    vocabulary = Vocabulary.fit(counted, config.text)
+    if start is None:
+        vocabulary = Vocabulary.fit(counted, config.text)
+    else:
+        vocabulary = Vocabulary(start.bundle.tokens).extended(counted, config.text)
+        start = start.widened(vocabulary.tokens, dataset.subset(train))
     pretrained = load_pretrained(config.network.vectors)
     encoder = Encoder(config.text, vocabulary, open_words=opens_words(config.network))
     id_lists = [encoder.encode_tokens(row) for row in tokens]
@@ -146,4 +160,5 @@ def prepare(dataset: Dataset, config: Config, *, train: Indices, test: Indices) 
     return Prepared(
         dataset=dataset, config=config, train_rows=train, test_rows=test, encoder=encoder,
         batch=batch, sequence_length=length, tokens=tokens, pretrained=pretrained,
+        start=start,
     )  # fmt: skip

@@ -57,6 +57,7 @@ def open_run(
     *,
     resume: bool,
     keep: bool = False,
+    start: str = "",
     say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Workspace]:
     """Give a run's workspace: with `resume`, what an earlier run of the same left is in it.
@@ -65,6 +66,7 @@ def open_run(
     ----------
     output : the bundle's place; the run directory is beside it
     keep : whether the run directory stays when all went well
+    start : the fingerprint of the model that is gone on from
     say : called with what a person should know
 
     Raises
@@ -87,7 +89,8 @@ def open_run(
         if not resume:
             _clear(folder)
         try:
-            _say_begin(folder, _begin(folder, _identity(dataset, config), config, say), resume, say)
+            identity = _identity(dataset, config, start)
+            _say_begin(folder, _begin(folder, identity, config, say), resume, say)
             yield Workspace(folder / _WORK, metrics=Metrics(folder / "metrics.jsonl"))
         except BaseException:
             if not has_work(folder):  # nothing to go on from
@@ -104,10 +107,12 @@ def _say_begin(folder: Path, going_on: bool, resume: bool, say: Callable[[str], 
         say(f"{folder}: no work is kept there, so this run begins anew")
 
 
-def _identity(dataset: Dataset, config: Config) -> dict[str, Any]:
+def _identity(dataset: Dataset, config: Config, start: str) -> dict[str, Any]:
     """Return what a run's work depends on, JSON-ready."""
     files = {"vectors": config.network.vectors, "unlabelled": config.distillation.unlabelled}
     hashes = {name: _hash_of(Path(path)) for name, path in files.items() if Path(path).is_file()}
+    if start:
+        hashes["the model before"] = start
     return {
         "run_version": 1,
         "config": config.to_dict(),
@@ -174,9 +179,9 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         if old.get(name) == new.get(name):
             continue
         if name.endswith("sha256") or name.startswith("files."):
-            found.append(
-                "the data changed" if "data" in name else f"the file of {name[6:]} changed"
-            )
+            what = name.removeprefix("files.")
+            what = what if what.startswith("the ") else f"the file of {what}"
+            found.append("the data changed" if "data" in name else f"{what} changed")
         else:
             was, is_ = short(old.get(name)), short(new.get(name))
             found.append(f"{name.rpartition('.')[2]} was {was} and is {is_}")

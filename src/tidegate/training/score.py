@@ -20,7 +20,7 @@ from tidegate.engine.bundle import Bundle
 from tidegate.evaluation.profile import Profile, profile
 from tidegate.evaluation.scores import Comparison, Report, compare, evaluate
 from tidegate.training.cost import Cost
-from tidegate.training.held_out import OURS, Answers, Contestant, HeldOut, by_split
+from tidegate.training.held_out import BEFORE, OURS, Answers, Contestant, HeldOut, by_split
 from tidegate.training.loop import Epoch
 from tidegate.training.train import Trained
 
@@ -87,14 +87,18 @@ class Scored:
         """Return one sentence that says which models the figures are of, and which is shipped."""
         held = self.held_out
         n, learned = self.report.n_rows, held.learned_rows
+        before = self.bundle.training_data.get("from")
+        first = f" It had learned from {before['rows']:,} rows before." if before else ""
         if held.way == "cv":
             who = f"{held.folds} models that each learned from about {learned:,} of them and "
             scores = f"The figures are of {who}answered the rest: {n:,} rows in all."
         else:
             scores = f"The figures are of a model that learned from {learned:,} other rows."
         if self.shipped_rows == learned and held.way == "split":
-            return scores + " That model is the one shipped."
-        return scores + f" The model that is shipped learned from all {self.shipped_rows:,}."
+            return scores + " That model is the one shipped." + first
+        return (
+            scores + f" The model that is shipped learned from all {self.shipped_rows:,}." + first
+        )
 
     def doubtful(self) -> list[dict[str, Any]]:
         """Return the rows whose given label has the lowest out-of-fold probability.
@@ -132,7 +136,7 @@ class Scored:
             judgement = "It is worse than"
         else:
             judgement = "On so few messages it cannot be told apart from"
-        return (
+        return self._against_before() + (
             f"The model decides {100 * ours:.1f} % of the {of} rightly. {judgement} "
             f"{rival.name} ({100 * theirs:.1f} %) trained on the same rows: {spread}.{self._rule()}"
         )
@@ -143,6 +147,19 @@ class Scored:
         if rule == "half" or self.test.kind == "multiclass":
             return ""
         return f" Its threshold was chosen by {rule}, which may cost accuracy."
+
+    def _against_before(self) -> str:
+        """Say how it compares with the model that it went on from, if it did."""
+        rival = next((rival for rival in self.rivals if rival.name == BEFORE), None)
+        if rival is None:
+            return ""
+        before, after = (r.scores["accuracy"].value for r in (rival.report, self.report))
+        gap = rival.ahead.accuracy
+        return (
+            f"Of {self.report.n_rows:,} held-out messages that the model before had not learned "
+            f"from, before {100 * before:.1f} % were decided rightly, after {100 * after:.1f} %: "
+            f"difference {gap.value:+.3f}, 95 % interval {gap.low:+.3f} to {gap.high:+.3f}. "
+        )
 
     def lines(self) -> list[str]:
         """Return the report for a terminal: the verdict first."""

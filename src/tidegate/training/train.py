@@ -27,10 +27,11 @@ from tidegate.training.checkpoint import Workspace, once
 from tidegate.training.export import to_bundle
 from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
-from tidegate.training.ngrams import fit_ngrams
+from tidegate.training.ngrams import corrected, fit_ngrams
 from tidegate.training.prepare import Indices, Prepared, prepare
 from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
+from tidegate.training.warm import Start
 
 Weights = npt.NDArray[np.float32]
 
@@ -68,6 +69,7 @@ def train(
     sample_weight: Weights | None = None,
     work: Workspace | None = None,
     name: str = "model",
+    start: Start | None = None,
     on_prepared: Callable[[Prepared], None] = lambda prepared: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
@@ -78,6 +80,7 @@ def train(
     rows : (train, test) row numbers; by default the config's split. Test rows may be empty.
     sample_weight : (N,) how much each row counts in the loss
     work, name : where unfinished work is kept and gone on with, by default nowhere, and its name
+    start : the model to go on from, of the config's shape; its labels are the dataset's first
     on_prepared, on_epoch : called with the prepared rows, and after each epoch
 
     Raises
@@ -90,7 +93,7 @@ def train(
     """
     if config.distillation.teacher != "none":
         raise ConfigError("teacher: this trains without one; call train_student, or leave it out")
-    prepared, validation = read_rows(dataset, config, rows)
+    prepared, validation = read_rows(dataset, config, rows, start=start)
     on_prepared(prepared)
     with torch_threads(config.training.threads):
         return trained_on(
@@ -100,7 +103,11 @@ def train(
 
 
 def read_rows(
-    dataset: Dataset, config: Config, rows: tuple[Indices, Indices] | None
+    dataset: Dataset,
+    config: Config,
+    rows: tuple[Indices, Indices] | None,
+    *,
+    start: Start | None = None,
 ) -> tuple[Prepared, Indices]:
     """Split a dataset and read it; return it prepared, and the rows kept to choose thresholds on.
 
@@ -114,7 +121,7 @@ def read_rows(
     train_rows, test_rows = rows if rows is not None else split_rows(dataset, config.data)
     kept, validation = _hold_back(dataset, config, train_rows)
     config = fitted_to(dataset, config, kept)
-    return prepare(dataset, config, train=kept, test=test_rows), validation
+    return prepare(dataset, config, train=kept, test=test_rows, start=start), validation
 
 
 def trained_on(
@@ -217,6 +224,8 @@ def _fit(
             n_outputs=1 if dataset.kind == "binary" else len(dataset.labels),
             vectors=vectors,
         ).to(config.training.device)
+        if prepared.start is not None:
+            prepared.start.load_into(model, prepared.pretrained)
         history = fit(
             model,
             learned,
@@ -254,7 +263,10 @@ def _ngrams(
         if config.training.class_weights == "balanced":
             balanced = row_weights(targets, kind=dataset.kind)
             weights = balanced if weights is None else weights * balanced
-    return fit_ngrams(prepared.messages(ids), targets, kind=dataset.kind, weights=weights)
+    messages, start = prepared.messages(ids), prepared.start
+    if start is not None and not start.replay:
+        return corrected(start.bundle, messages, targets, weights=weights)
+    return fit_ngrams(messages, targets, kind=dataset.kind, weights=weights)
 
 
 def label_shares(dataset: Dataset, rows: Indices) -> npt.NDArray[np.float32]:
