@@ -43,7 +43,8 @@ def test_a_notebook_runs_and_says_what_it_said(path: Path, tmp_path: Path) -> No
         output = cell["outputs"][0]
         stored = "".join(output.get("text") or output["data"]["text/html"]).splitlines()
         assert len(said) == len(stored)
-    assert "residual: 0.0" in done.stdout
+    residual = done.stdout.split("residual: ")[1].split()[0]
+    assert float(residual) <= 1e-6  # 0.0, but where the kernel in C answers
     assert "c: token 1 [ 0.6708 -0.3808], token 2 [0.2338 0.0945]" in done.stdout
 
 
