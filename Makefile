@@ -6,15 +6,21 @@ BIN := $(VENV)/bin
 
 .PHONY: demo explorer docs test coverage test-slow test-heavy test-all lint format bench clean
 
-# The stamp is older than what it was installed from only when that changed.
-$(VENV)/installed: pyproject.toml constraints.txt fast/pyproject.toml $(wildcard fast/src/tidegate_fast/*)
+# A stamp is older than what it was installed from only when that changed. The demo needs less than
+# the tests, and a stranger should not wait for the rest.
+FAST := fast/pyproject.toml $(wildcard fast/src/tidegate_fast/*)
+$(VENV)/ready: pyproject.toml constraints.txt $(FAST)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,serve]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check ./fast > $(VENV)/fast.log 2>&1 \
 		|| echo "tidegate-fast was not built ($(VENV)/fast.log says why): NumPy answers, its tests skip"
 	touch $@
 
-demo: $(VENV)/installed
+$(VENV)/installed: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/ready
 	$(BIN)/tidegate demo -o demo/model
 
 # The demo's model in one page, to send to somebody or to put on a web server.
@@ -23,7 +29,7 @@ explorer: explorer.html
 explorer.html: demo/model/manifest.json
 	$(BIN)/tidegate explore demo/model -o $@
 
-demo/model/manifest.json: $(VENV)/installed
+demo/model/manifest.json: $(VENV)/ready
 	$(BIN)/tidegate demo -o demo/model
 
 # The documentation as a site in build/site, warnings being errors; the explorer lies beside it.
