@@ -186,9 +186,10 @@ def compare(
         figures[f"one_worker_{kind}"] = of_one_worker(
             options.model, sample_of(places[kind], folder / f"some-{kind}"), folder / f"w-{kind}"
         )
+        beyond = found["seconds"] - empty["seconds"]
         figures[f"cluster_{kind}"] = {
             **found, "equal": same, "parts": len(parts(output)),
-            "overhead_beyond_start_up": (found["seconds"] - empty["seconds"]) / alone["seconds"] - 1,
+            "overhead_beyond_start_up": beyond / alone["seconds"] - 1,
             "bytes_out_a_message": size / options.rows,
         }  # fmt: skip
         print(kind, figures[f"cluster_{kind}"], flush=True)
