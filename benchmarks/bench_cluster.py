@@ -27,6 +27,10 @@ import pyarrow.parquet as parquet
 
 from benchmarks.bench_bulk import make_rows
 from benchmarks.results_file import write
+from tidegate.cluster.blocks import PartWriter
+from tidegate.cluster.places import inputs_of
+from tidegate.cluster.plan import Job, blocks_of
+from tidegate.engine.predictor import Predictor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import clusters
@@ -69,27 +73,22 @@ def memory_bytes(roots: list[int]) -> int:
     return total
 
 
-def cpu_seconds(roots: list[int]) -> float:
-    """Return the processor time of processes and all that they started, ended ones included."""
-    total = 0.0
-    for pid in roots:
-        try:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            cells = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(map(int, cells[11:15])) / os.sysconf("SC_CLK_TCK")
-        total += cpu_seconds([int(child) for child in children])
-    return total
+def of_one_worker(model: str, place: Path, output: Path) -> dict[str, float]:
+    """Score a folder as one worker of the cluster does, without Ray; return its rate."""
+    predictor, job = Predictor.load(model), Job(model="any", text="text")
+    predictor.predict_proba(["the first message makes the tables"])
+    writer = PartWriter(predictor, job, str(output))
+    start = time.process_time()
+    blocks = [block for one in inputs_of(str(place)) for block in blocks_of(one, job)]
+    planned = time.process_time()
+    n_rows = sum(writer.outcome(block).rows for block in blocks)
+    ended = time.process_time()
+    return {"rows_a_core_s": n_rows / (ended - start), "planning_core_s": planned - start}
 
 
 def run(words: list[str], *, watched: list[int]) -> dict[str, float]:
-    """Run a command; return its seconds, its own peak of bytes, and that with what is watched.
-
-    `core_s` is the processor time of both, which depends less on who else is on the machine.
-    """
+    """Run a command; return its seconds, its own peak of bytes, and that with what is watched."""
     start, own, peak = time.perf_counter(), 0, 0
-    before = cpu_seconds([os.getpid(), *watched])
     process = subprocess.Popen([sys.executable, "-m", "tidegate", *words])
     while process.poll() is None:
         mine = memory_bytes([process.pid])
@@ -97,8 +96,7 @@ def run(words: list[str], *, watched: list[int]) -> dict[str, float]:
         time.sleep(0.25)
     assert process.wait() == 0, words
     seconds = time.perf_counter() - start
-    core_s = cpu_seconds([os.getpid(), *watched]) - before
-    return {"seconds": seconds, "core_s": core_s, "own_mb": own / 1e6, "all_mb": peak / 1e6}
+    return {"seconds": seconds, "own_mb": own / 1e6, "all_mb": peak / 1e6}
 
 
 def processes_of(cluster: Any) -> list[int]:
@@ -106,6 +104,14 @@ def processes_of(cluster: Any) -> list[int]:
     return [
         one.process.pid for node in nodes for all_ in node.all_processes.values() for one in all_
     ]
+
+
+def sample_of(place: Path, folder: Path) -> Path:
+    """Return a folder that leads to the first file of another."""
+    folder.mkdir()
+    first = sorted(place.iterdir())[0]
+    (folder / first.name).symlink_to(first)
+    return folder
 
 
 def rows_of(place: Path) -> pyarrow.Table:
@@ -177,10 +183,13 @@ def compare(
         same = rows_of(output).equals(rows_of(one))
         size = sum(path.stat().st_size for path in output.rglob("*.parquet"))
         figures[f"one_machine_{kind}"] = alone
+        figures[f"one_worker_{kind}"] = of_one_worker(
+            options.model, sample_of(places[kind], folder / f"some-{kind}"), folder / f"w-{kind}"
+        )
+        beyond = found["seconds"] - empty["seconds"]
         figures[f"cluster_{kind}"] = {
             **found, "equal": same, "parts": len(parts(output)),
-            "overhead_seconds": (found["seconds"] - empty["seconds"]) / alone["seconds"] - 1,
-            "overhead_core_s": (found["core_s"] - empty["core_s"]) / alone["core_s"] - 1,
+            "overhead_beyond_start_up": beyond / alone["seconds"] - 1,
             "bytes_out_a_message": size / options.rows,
         }  # fmt: skip
         print(kind, figures[f"cluster_{kind}"], flush=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ class Ledger:
             ) from None
         return found
 
-    def clean(self, *, keep: Sequence[str]) -> None:
+    def clean(self, *, keep: Collection[str]) -> None:
         """Remove the parts of the plan that is there but those to keep, and what kills left.
 
         Raises
@@ -75,21 +75,29 @@ class Ledger:
         DataError
             Something is there that is not ours.
         """
-        plan = self.begun() or {"parts": []}
-        parts, kept = set(plan["parts"]), set(keep)
-        ours = {Path(name).name[:40] for name in (*parts, *_OWN)}
-        there = listed(self.place)
-        gone = []
-        for name in there:
-            left = _UNFINISHED.fullmatch(name)
-            if name in parts or (left and left["name"] in ours):
-                gone += [name] * (name not in kept)
-            elif name not in _OWN:
+        parts, unfinished = self._ours()
+        gone = [SUCCESS, *unfinished]
+        for name in listed(self.place):
+            if name in parts:
+                gone += [name] * (name not in keep)
+            elif name not in (*_OWN, *unfinished):
                 raise DataError(
                     f"{self.place}: found {name!r}, which is not of this job; name an empty folder"
                 )
-        for name in (SUCCESS, *gone):
+        for name in gone:
             remove(self.path(name))
+
+    def tidy(self) -> None:
+        """Remove what killed processes left of parts that others have written since."""
+        for name in self._ours()[1]:
+            remove(self.path(name))
+
+    def _ours(self) -> tuple[set[str], list[str]]:
+        """Return the parts of the plan that is there, and the files that kills left of any."""
+        plan = self.begun() or {"parts": []}
+        ours = {Path(name).name[:40] for name in (*plan["parts"], *_OWN)}
+        found = ((name, _UNFINISHED.fullmatch(name)) for name in listed(self.place))
+        return set(plan["parts"]), [name for name, left in found if left and left["name"] in ours]
 
     def begin(self, job: Job, blocks: Sequence[Block]) -> None:
         """Write the plan: from now on the parts it names are ours."""

@@ -109,13 +109,14 @@ def score_files(
         if resume:
             check_same(ledger, job)
         blocks = _planned(found, job)
-        ledger.clean(keep=[block.part for block in blocks] if resume else [])
+        ledger.clean(keep={block.part for block in blocks} if resume else ())
         ledger.begin(job, blocks)
         scored = Scored()
         with closing(_outcomes(bundle, job, blocks, ledger)) as outcomes:
             for outcome in outcomes:
                 scored = scored.plus(outcome)
                 on_progress(scored)
+        ledger.tidy()
         ledger.done(rows=scored.rows, parts=scored.parts, faults=scored.n_faults)
     return scored
 
