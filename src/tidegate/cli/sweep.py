@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ from tidegate.cli.printing import (
     say,
     with_settings,
 )
+from tidegate.cli.tracking import Track, TrackTo, beginning, tracked
+
+if TYPE_CHECKING:
+    from tidegate.training.sweep import Trial
 
 
 @partial(with_settings, section="data")
@@ -37,6 +41,8 @@ def sweep(
     format: FileFormat = None,
     encoding: Encoding = None,
     columns: Columns = None,
+    track: Track = None,
+    track_to: TrackTo = None,
     **settings: Any,
 ) -> None:
     """Search settings by cross-validation; the best are written as a file for train --config."""
@@ -52,10 +58,17 @@ def sweep(
         data, config.data, format=format, encoding=encoding, columns=names_of(columns)
     )
     say(*dataset.notes)
-    found = search(
-        dataset, config, output, trials=trials, folds=config.data.folds, metric=metric, jobs=jobs,
-        seed=seed, most_epochs=epochs, on_trial=say,
-    )  # fmt: skip
+    callbacks = tracked(track, track_to, output=output)
+
+    def on_trial(trial: Trial) -> None:
+        say(trial.line())
+        callbacks.on_fold({"number": trial.number, "score": trial.mean, "settings": trial.settings})
+
+    with callbacks.watching(beginning(output, dataset, config)):
+        found = search(
+            dataset, config, output, trials=trials, folds=config.data.folds, metric=metric,
+            jobs=jobs, seed=seed, most_epochs=epochs, on_trial=on_trial,
+        )  # fmt: skip
     write_text(output / "best.toml", to_toml(found.config))
     write_text(output / "sweep.html", sweep_page(found, title=f"Sweep of {dataset.source}"))
     first = next((t for t in found.trials if t.number == 1), None)

@@ -24,6 +24,7 @@ from tidegate.errors import ConfigError
 from tidegate.evaluation.calibration import apply_temperature, fit_temperature
 from tidegate.evaluation.thresholds import decide
 from tidegate.training.baseline import Baseline, majority
+from tidegate.training.callbacks import Facts
 from tidegate.training.checkpoint import Checkpoint, Workspace
 from tidegate.training.cost import Answer, Cost, cost
 from tidegate.training.prepare import Indices, Prepared
@@ -228,7 +229,7 @@ def by_cross_validation(
     baseline: bool = True,
     work: Workspace | None = None,
     never_held: npt.NDArray[np.bool_] | None = None,
-    on_fold: Callable[[str], None] = lambda line: None,
+    on_fold: Callable[[Facts], None] = lambda facts: None,
 ) -> HeldOut:
     """Train once a fold, and answer each row by the model that has not seen it or its repeats.
 
@@ -241,7 +242,7 @@ def by_cross_validation(
     baseline : whether TF-IDF and logistic regression answer, too
     work : where the folds that are done are kept, and the one that is not; by default nowhere
     never_held : rows (N,) that every fold learns from
-    on_fold : called with a line after each fold
+    on_fold : called after each fold, see `callbacks`
 
     Raises
     ------
@@ -266,7 +267,7 @@ def by_cross_validation(
             work, f"fold-{fold + 1}", dataset.subset(held), partial(answered, rows=(others, held))
         )
         found.append(part)
-        on_fold(f"fold {fold + 1} of {folds}: {len(held)} rows held out, {_share_right(part)}")
+        on_fold({"number": fold + 1, "of": folds, "rows": len(held), "right": _right(part)})
     return _joined(dataset, numbers, found)
 
 
@@ -363,10 +364,10 @@ def _joined(dataset: Dataset, numbers: Indices, found: Sequence[HeldOut]) -> Hel
     )  # fmt: skip
 
 
-def _share_right(part: HeldOut) -> str:
+def _right(part: HeldOut) -> float:
     kind, targets = part.test.kind, part.test.targets
     chosen = decide(part.ours.probabilities, kind=kind, threshold=part.ours.threshold)
-    return f"{(chosen == targets).mean():.4f} right"
+    return float((chosen == targets).mean())
 
 
 def _majority(trained: Trained) -> Answers:
