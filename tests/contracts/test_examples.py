@@ -48,6 +48,7 @@ def test_a_notebook_runs_and_says_what_it_said(path: Path, tmp_path: Path) -> No
     assert "c: token 1 [ 0.6708 -0.3808], token 2 [0.2338 0.0945]" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_trains_predicts_walks_and_writes_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

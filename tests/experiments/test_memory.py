@@ -121,6 +121,7 @@ def test_the_verb_writes_a_page_and_numbers(
     assert f"<td>{sum(scores) / 2:.4f}</td>" in html, "a mean hides no seed that failed"
 
 
+@pytest.mark.slow
 def test_one_length_alone_is_drawn_as_dots() -> None:
     page = memory_page(remember(lengths=[5], seeds=1, units=8, steps=20))
     assert page.count("<circle") == len(TASKS) * len(CELLS)

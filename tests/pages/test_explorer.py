@@ -84,7 +84,18 @@ def agree(found: dict[str, Any], expected: Walk) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", some_slow(BUNDLES, slow=("two layers forward", "unknown words dropped", "vectors"))
+    "name",
+    some_slow(
+        BUNDLES,
+        slow=(
+            "two layers forward",
+            "two layers and a head",
+            "unknown words dropped",
+            "vectors",
+            "binary",
+            "multiclass",
+        ),
+    ),
 )
 def test_tokens_gates_and_answers_are_pythons(page: Any, tmp_path: Path, name: str) -> None:
     bundle = opened(page, tmp_path, BUNDLES[name]())

@@ -413,7 +413,7 @@ def test_hostile_text_is_shown_as_text(case: str, page: Any, tmp_path: Path) -> 
     page.keyboard.press("ArrowDown")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 @pytest.mark.parametrize("width", [390, 1180])
 def test_nothing_serious_stands_in_anyones_way(
     scheme: str, width: int, page: Any, tmp_path: Path

@@ -291,6 +291,7 @@ def test_an_interrupt_says_how_to_go_on(model: Path, tmp_path: Path) -> None:
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_equals_the_uninterrupted_run(model: Path, tmp_path: Path) -> None:
     source = many_rows(tmp_path / "in.csv", 60_000)
     whole, target = tmp_path / "whole.parquet", tmp_path / "killed.parquet"

@@ -410,7 +410,7 @@ def test_the_api_is_drawn_from_its_document(page: Any, site: Server) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 @pytest.mark.parametrize("width", [360, 1180])
 def test_nothing_serious_stands_in_anyones_way(
     scheme: str, width: int, page: Any, site: Server

@@ -290,6 +290,7 @@ def test_slow_and_endless_requests_are_ended(start: Start, served_model: Path) -
     assert time.monotonic() - began < 6
 
 
+@pytest.mark.slow
 def test_large_heads_and_bodies_are_refused_in_bounded_memory(
     start: Start, served_model: Path
 ) -> None:

@@ -21,7 +21,8 @@ def csv(tmp_path: Path) -> Path:
     return write(tmp_path / "rows.csv", rows(200))
 
 
-@pytest.mark.parametrize("score", [pytest.param("cv", marks=pytest.mark.slow), "split"])
+@pytest.mark.slow
+@pytest.mark.parametrize("score", ["cv", "split"])
 def test_a_killed_run_is_gone_on_with_to_the_same_bytes(
     score: str, csv: Path, tmp_path: Path
 ) -> None:

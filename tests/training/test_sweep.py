@@ -15,7 +15,8 @@ from conftest import made_up
 from tidegate.cli import main
 from tidegate.data.splits import cross_folds
 from tidegate.engine.predictor import Predictor
-from tidegate.training.sweep import SPACE, fold_score
+from tidegate.training.search_space import SPACE
+from tidegate.training.sweep import fold_score
 
 pytest.importorskip("optuna")
 QUICK = ["--trials", "4", "--folds", "2", "--epochs", "1"]

@@ -179,6 +179,7 @@ def test_contributions_are_torchs_integrated_gradients() -> None:
     assert found.contributions == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_contributions_add_up_and_matter(tweets: Path) -> None:
     data = read_dataset(tweets)
     predictor = Predictor(train(data, preset("default").with_settings(epochs=3)).bundle)

@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _with_address(words: list[str]) -> list[str]:
     """Return words in which a `--ray` that is not followed by an address has the usual one."""
     found: list[str] = []
-    for word, following in zip(words, [*words[1:], "-"], strict=True):
+    for word, following in zip(words, [*words[1:], "-"], strict=False):
         bare = word == "--ray" and following.startswith("-")
         found.append("--ray=auto" if bare else word)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,10 @@ from tidegate.cli.printing import (
     say,
     with_settings,
 )
+from tidegate.cli.tracking import Track, TrackTo, beginning, tracked
+
+if TYPE_CHECKING:
+    from tidegate.training.sweep import Trial
 
 
 @partial(with_settings, section="data")
@@ -40,6 +44,8 @@ def sweep(
     encoding: Encoding = None,
     columns: Columns = None,
     ray: Ray = None,
+    track: Track = None,
+    track_to: TrackTo = None,
     **settings: Any,
 ) -> None:
     """Search settings by cross-validation; the best are written as a file for train --config."""
@@ -55,20 +61,32 @@ def sweep(
         data, config.data, format=format, encoding=encoding, columns=names_of(columns)
     )
     say(*dataset.notes)
-    with ExitStack() as held:
-        workers = None
-        if ray is not None:
-            from tidegate.cluster.session import connected
-            from tidegate.cluster.training import sweep_workers
+    callbacks = tracked(track, track_to, output=output)
 
-            held.enter_context(connected(ray))
-            workers = sweep_workers
+    def on_trial(trial: Trial) -> None:
+        say(trial.line())
+        callbacks.on_fold({"number": trial.number, "score": trial.mean, "settings": trial.settings})
+
+    with ExitStack() as held:
+        workers = _workers(held, ray)
+        held.enter_context(callbacks.watching(beginning(output, dataset, config)))
         found = search(
             dataset, config, output, trials=trials, folds=config.data.folds, metric=metric,
-            jobs=jobs, seed=seed, most_epochs=epochs, workers=workers, on_trial=say,
+            jobs=jobs, seed=seed, most_epochs=epochs, workers=workers, on_trial=on_trial,
         )  # fmt: skip
     write_text(output / "best.toml", to_toml(found.config))
     write_text(output / "sweep.html", sweep_page(found, title=f"Sweep of {dataset.source}"))
     first = next((t for t in found.trials if t.number == 1), None)
     put(verdict(found, first))
     say(f"tidegate train {data} -o model --config {output / 'best.toml'}; {output / 'sweep.html'}")
+
+
+def _workers(held: ExitStack, ray: str | None) -> Any:
+    """Return what gives folds to a cluster, if one is asked for; it stays connected for so long."""
+    if ray is None:
+        return None
+    from tidegate.cluster.session import connected
+    from tidegate.cluster.training import sweep_workers
+
+    held.enter_context(connected(ray))
+    return sweep_workers

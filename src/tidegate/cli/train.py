@@ -28,6 +28,7 @@ from tidegate.cli.printing import (
     with_settings,
 )
 from tidegate.cli.signals import told_to_resume
+from tidegate.cli.tracking import Track, TrackTo, beginning, no_callbacks, tracked
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tidegate.data.checks import Finding
     from tidegate.data.dataset import Dataset
     from tidegate.engine.bundle import Bundle
+    from tidegate.training.callbacks import Callbacks, Facts
     from tidegate.training.checkpoint import Workspace
     from tidegate.training.learner import Learner
     from tidegate.training.loop import Epoch
@@ -95,6 +97,8 @@ def train(
     columns: Columns = None,
     as_json: AsJson = False,
     ray: Ray = None,
+    track: Track = None,
+    track_to: TrackTo = None,
     **settings: Any,
 ) -> None:
     """Train on labelled messages, score on rows held back, and write a bundle."""
@@ -110,6 +114,7 @@ def train(
     how = How(
         reading={**base.reading, **{name: value for name, value in reading.items() if value}},
         private=private or base.private, as_json=as_json, ray=ray,
+        callbacks=tracked(track, track_to, output=named(output)),
     )  # fmt: skip
     run = Keeping(resume=resume, stays=keep_run, no_clobber=no_clobber)
     _train(data, named(output), chosen, how, run=run, base=base, going=going)
@@ -125,12 +130,14 @@ class How:
     private : whether no message stands in the report
     as_json : whether standard output is for JSON alone
     ray : the address of the cluster that trains the folds; None: they are trained here
+    callbacks : who else is told how it goes; None: nobody
     """
 
     reading: Mapping[str, Any] = field(default_factory=dict)
     private: bool = False
     as_json: bool = False
     ray: str | None = None
+    callbacks: Callbacks | None = None
 
 
 PLAIN = How()
@@ -210,13 +217,16 @@ def train_and_report(
     from tidegate.training.provenance import with_provenance
     from tidegate.training.run import open_run
 
+    callbacks = how.callbacks or no_callbacks()
     with ExitStack() as held:
+        ended = held.enter_context(callbacks.watching(beginning(output, dataset, config)))
         work = None
         if run is not None:
             work = held.enter_context(
                 open_run(
                     output, dataset, config, resume=run.resume, keep=run.stays, say=say,
                     start="" if going is None else going.bundle.fingerprint(),
+                    on_epoch=callbacks.on_epoch,
                 )
             )  # fmt: skip
         if how.ray is not None:
@@ -228,6 +238,7 @@ def train_and_report(
         bundle = _trained(learner, how, title=output.name)
         bundle = with_provenance(bundle, config, reading=how.reading, private=how.private)
         saved = bundle.save(output)
+        ended["scores"] = bundle.metrics.get("scores", {})
     there = (saved / "report.html").exists()
     where = f"; its report is {saved / 'report.html'}" if there else ""
     (say if how.as_json else tell_people)("", f"model written to {saved}{where}")
@@ -247,7 +258,13 @@ def _trained(learner: Learner, how: How, *, title: str) -> Bundle:
         learner.spread = spread
     if learner.way == "none":
         return unscored(train_on_all(learner).bundle, title=title, private=how.private)
-    scored = train_and_score(learner, on_fold=say, on_stage=say)
+
+    def on_fold(facts: Facts) -> None:
+        say(fold_line(facts))
+        if how.callbacks is not None:
+            how.callbacks.on_fold(facts)
+
+    scored = train_and_score(learner, on_fold=on_fold, on_stage=say)
     tell("", *scored.lines())
     note = untested(dataset, scored.test)
     if note:
@@ -306,6 +323,14 @@ def _learner(
 def named(output: Path) -> Path:
     """Return a path that ends in a name, as `.` and `..` do not: other names are made from it."""
     return output if output.name not in ("", "..") else output.resolve()
+
+
+def fold_line(facts: Facts) -> str:
+    """Return the line that a fold of a cross-validation prints."""
+    return (
+        f"fold {facts['number']} of {facts['of']}: {facts['rows']} rows held out, "
+        f"{facts['right']:.4f} right"
+    )
 
 
 def epoch_line(epoch: Epoch) -> str:

@@ -130,7 +130,6 @@ class BlendTeacher:
     own : the training rows
     folds : (N,) the fold of each; rows that repeat one another are in one fold
     learn : trains one LSTM on rows of a dataset
-    on_fold : called with the number of folds done
     """
 
     def __init__(
@@ -140,7 +139,6 @@ class BlendTeacher:
         folds: Indices,
         *,
         learn: Learn,
-        on_fold: Callable[[int], None] = lambda done: None,
     ) -> None:
         kernel = config.distillation.kernel_share
         pretrained = load_pretrained(config.network.vectors) if kernel else None
@@ -151,7 +149,6 @@ class BlendTeacher:
             self.blends.append(
                 Blend.fit(own, config, rows, pretrained=pretrained, seed=seed, learn=learn)
             )
-            on_fold(fold + 1)
         n_lstms = sum(len(blend.lstms) for blend in self.blends)
         n_others = sum(len(blend.others) for blend in self.blends)
         kind = "TF-IDF" if pretrained is None else "shallow"  # TF-IDF and kernel models

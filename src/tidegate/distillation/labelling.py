@@ -21,7 +21,6 @@ from tidegate.distillation.neighbours import neighbours
 from tidegate.distillation.platt import Platt
 from tidegate.distillation.soft_labels import Probabilities, Teacher, mixed, own_shares
 from tidegate.training.checkpoint import Workspace, key_of, once
-from tidegate.training.pace import Pace
 from tidegate.training.pretrained import load_pretrained
 from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
@@ -203,9 +202,5 @@ class SoftLabeller:
         return Ensemble(encoder, blend, share=share), soft
 
     def _blend(self, learn: Learn) -> BlendTeacher:
-        pace = Pace("teacher: blend, fold", self.config.distillation.teacher_folds)
         own = self.texts.own
-        return BlendTeacher(
-            own, self.config, self.texts.folds[: len(own)], learn=learn,
-            on_fold=lambda done: self.say(pace.line(done)),
-        )  # fmt: skip
+        return BlendTeacher(own, self.config, self.texts.folds[: len(own)], learn=learn)

@@ -27,7 +27,7 @@ from tidegate.training.checkpoint import Workspace
 from tidegate.training.held_out import Contestant, chosen_threshold, contestant_of
 from tidegate.training.learner import Learner, undecided, with_config
 from tidegate.training.loop import Epoch
-from tidegate.training.pace import Pace
+from tidegate.training.pace import Pace, Passes
 from tidegate.training.prepare import Indices, Prepared, prepare
 from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
@@ -217,7 +217,8 @@ def train_student(
     with torch_threads(config.training.threads):
         place = None if work is None else work.within("teacher")
         labeller = _labeller(prepared, work=place, say=on_stage)
-        labelled = labeller.label(partial(learn_member, work=place))
+        passes = _passes(prepared.config, say=on_stage)
+        labelled = labeller.label(partial(learn_member, work=place, passes=passes))
         pace = Pace("student: epoch", config.training.epochs)
 
         def on_student(epoch: Epoch) -> None:
@@ -253,17 +254,47 @@ def _labeller(
     )  # fmt: skip
 
 
+def _passes(config: Config, *, say: Callable[[str], None]) -> Passes:
+    """Return what tells how far the LSTMs of a blend are, and how long what follows them takes.
+
+    What follows is the student, the same network untaught, and the student of all rows.
+    """
+    distillation, epochs = config.distillation, config.training.epochs
+    n = distillation.teacher_folds * distillation.teacher_models * epochs
+    whole = 1 / (1 - 1 / distillation.teacher_folds)  # rows beside those that a member reads
+    students = (1 + distillation.augment) * (1 + config.training.refit) + 1
+    # After an encoder's answers the blend is the smaller part, and nothing is known of the rest.
+    after = whole * students * epochs if distillation.teacher == "blend" else 0.0
+    pace = Pace("teacher: blend, pass", n, after=after, then="for those it teaches")
+    return Passes(pace, n, say=say)
+
+
 def learn_member(
-    dataset: Dataset, config: Config, rows: Indices, *, work: Workspace | None
+    dataset: Dataset,
+    config: Config,
+    rows: Indices,
+    *,
+    work: Workspace | None,
+    passes: Passes | None = None,
 ) -> Predictor:
-    """Train one LSTM of a teacher, or load it if an interrupted run had done so."""
+    """Train one LSTM of a teacher, or load it if an interrupted run had done so.
+
+    Parameters
+    ----------
+    passes : is told each pass over the rows
+    """
     name = f"lstm-{config.training.seed}"
     place = None if work is None else work.folder / name
-    if place is not None and is_bundle(place):
-        return Predictor.load(place)
     config = fitted_to(dataset, config, rows)
+    if place is not None and is_bundle(place):
+        if passes is not None:
+            passes.skip(config.training.epochs)
+        return Predictor.load(place)
     prepared = prepare(dataset, config, train=rows, test=rows[:0])
-    bundle = trained_on(prepared, rows[:0], work=work, name=name).bundle
+    bundle = trained_on(
+        prepared, rows[:0], work=work, name=name,
+        on_epoch=lambda epoch: None if passes is None else passes.done(),
+    ).bundle  # fmt: skip
     if place is not None and work is not None:
         bundle.save(place)
         work.forget(name)

@@ -6,7 +6,8 @@ from html import escape
 
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
-from tidegate.training.sweep import SPACE, Sweep, Trial
+from tidegate.training.search_space import SPACE
+from tidegate.training.sweep import Sweep, Trial
 
 
 def sweep_page(found: Sweep, *, title: str) -> str:

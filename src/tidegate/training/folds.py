@@ -19,6 +19,7 @@ from tidegate.data.dataset import Dataset
 from tidegate.data.splits import cross_folds
 from tidegate.errors import ConfigError
 from tidegate.evaluation.thresholds import decide
+from tidegate.training.callbacks import Facts
 from tidegate.training.checkpoint import Checkpoint, Workspace
 from tidegate.training.cost import Cost
 from tidegate.training.held_out import Answers, HeldOut, by_split
@@ -41,7 +42,7 @@ def by_cross_validation(
     work: Workspace | None = None,
     spread: Spread | None = None,
     never_held: npt.NDArray[np.bool_] | None = None,
-    on_fold: Callable[[str], None] = lambda line: None,
+    on_fold: Callable[[Facts], None] = lambda facts: None,
 ) -> HeldOut:
     """Train once a fold, and answer each row by the model that has not seen it or its repeats.
 
@@ -55,7 +56,7 @@ def by_cross_validation(
     work : where the folds that are done are kept, and the one that is not; by default nowhere
     spread : what trains several folds at once; by default they are trained here, in turn
     never_held : rows (N,) that every fold learns from
-    on_fold : called with a line after each fold
+    on_fold : called after each fold, see `callbacks`
 
     Raises
     ------
@@ -89,7 +90,7 @@ def by_cross_validation(
 
         part = kept_fold(work, f"fold-{fold + 1}", test, make)
         found.append(part)
-        on_fold(f"fold {fold + 1} of {folds}: {len(held)} rows held out, {_share_right(part)}")
+        on_fold({"number": fold + 1, "of": folds, "rows": len(held), "right": _right(part)})
     return _joined(dataset, numbers, found)
 
 
@@ -203,7 +204,7 @@ def _joined(dataset: Dataset, numbers: Indices, found: Sequence[HeldOut]) -> Hel
     )  # fmt: skip
 
 
-def _share_right(part: HeldOut) -> str:
+def _right(part: HeldOut) -> float:
     kind, targets = part.test.kind, part.test.targets
     chosen = decide(part.ours.probabilities, kind=kind, threshold=part.ours.threshold)
-    return f"{(chosen == targets).mean():.4f} right"
+    return float((chosen == targets).mean())

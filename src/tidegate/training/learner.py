@@ -27,6 +27,7 @@ from tidegate.data.splits import (
 )
 from tidegate.errors import ConfigError, DataError
 from tidegate.evaluation.thresholds import parse_rule
+from tidegate.training.callbacks import Facts
 from tidegate.training.checkpoint import Workspace
 from tidegate.training.folds import Spread, by_cross_validation, kept_fold
 from tidegate.training.held_out import (
@@ -200,13 +201,17 @@ def _first_answers(learner: Learner) -> HeldOut:
 
 
 def train_and_score(
-    learner: Learner, *, on_fold: Say = lambda line: None, on_stage: Say = lambda line: None
+    learner: Learner,
+    *,
+    on_fold: Callable[[Facts], None] = lambda facts: None,
+    on_stage: Say = lambda line: None,
 ) -> Scored:
     """Score models that learned from a part of the rows, then train the one that is shipped.
 
     Parameters
     ----------
-    on_fold, on_stage : called with a line after each fold, and before each stage
+    on_fold : called after each fold, see `callbacks`
+    on_stage : called with a line before each stage
 
     Raises
     ------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Metrics:
     Parameters
     ----------
     path : of the file, which need not be there
+    on_epoch : called with each epoch, as a dict that names its part
 
     Examples
     --------
@@ -31,8 +32,10 @@ class Metrics:
     {"part": "fold-1", "number": 1, "loss": 0.5}
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, *, on_epoch: Callable[[dict[str, Any]], None] = lambda epoch: None
+    ) -> None:
+        self.path, self.on_epoch = path, on_epoch
         self._parts: dict[str, list[str]] = {}
         if not path.exists():
             return
@@ -52,6 +55,8 @@ class Metrics:
         lines = [line for lines in self._parts.values() for line in lines]
         text = "".join(line + "\n" for line in lines)
         write_whole(self.path, lambda beside: beside.write_text(text, "utf-8"), lasting=False)
+        if epochs:
+            self.on_epoch({"part": part, **epochs[-1]})
 
 
 def _number(value: Any) -> Any:

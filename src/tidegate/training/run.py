@@ -58,6 +58,7 @@ def open_run(
     resume: bool,
     keep: bool = False,
     start: str = "",
+    on_epoch: Callable[[dict[str, Any]], None] = lambda epoch: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Workspace]:
     """Give a run's workspace: with `resume`, what an earlier run of the same left is in it.
@@ -67,6 +68,7 @@ def open_run(
     output : the bundle's place; the run directory is beside it
     keep : whether the run directory stays when all went well
     start : the fingerprint of the model that is gone on from
+    on_epoch : called after each epoch of any part of the work, see `Metrics`
     say : called with what a person should know
 
     Raises
@@ -91,7 +93,8 @@ def open_run(
         try:
             identity = _identity(dataset, config, start)
             _say_begin(folder, _begin(folder, identity, config, say), resume, say)
-            yield Workspace(folder / _WORK, metrics=Metrics(folder / "metrics.jsonl"))
+            metrics = Metrics(folder / "metrics.jsonl", on_epoch=on_epoch)
+            yield Workspace(folder / _WORK, metrics=metrics)
         except BaseException:
             if not has_work(folder):  # nothing to go on from
                 _remove(folder)

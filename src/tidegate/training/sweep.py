@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError, DataError, MissingExtraError
 from tidegate.evaluation.scores import evaluate
 from tidegate.training.run import fingerprint
+from tidegate.training.search_space import Range, space_of
 from tidegate.training.threads import torch_threads
 from tidegate.training.train import fitted_to, train
 
@@ -41,53 +42,25 @@ _STARTUP = 10  # trials drawn at random before the others are learned from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
-    """Where a setting is searched, and why there.
-
-    Attributes
-    ----------
-    values : the choices, or the two ends of a range
-    how : choice, whole (numbers), real, or log (real, by its logarithm)
-    reason : why it is searched, and why there
-    """
-
-    values: tuple[float, ...]
-    how: str
-    reason: str
-
-
-SPACE: Mapping[str, Range] = {
-    "epochs": Range(values=(4, 25), how="whole", reason="few rows and many classes need more"),
-    "learning_rate": Range(
-        values=(5e-4, 8e-3), how="log", reason="AdamW with one cycle is stable in this decade"
-    ),
-    "batch_size": Range(values=(16, 32, 64), how="choice", reason="smaller means more steps"),
-    "hidden_size": Range(
-        values=(16, 32, 48, 64), how="choice", reason="more units cost answers their speed"
-    ),
-    "embedding_size": Range(
-        values=(32, 64, 96), how="choice", reason="learned beside the pretrained vector"
-    ),
-    "min_count": Range(values=(1, 2, 3), how="choice", reason="rare words are read by pieces"),
-    "word_dropout": Range(values=(0.0, 0.4), how="real", reason="short messages spare no word"),
-    "channel_dropout": Range(values=(0.0, 0.6), how="real", reason="less for many classes"),
-    "dropout": Range(values=(0.1, 0.6), how="real", reason="less for many classes"),
-    "label_smoothing": Range(values=(0.0, 0.2), how="real", reason="labels are not all right"),
-    "weight_decay": Range(values=(1e-4, 0.1), how="log", reason="of AdamW, apart from the rate"),
-    "ngram_share": Range(
-        values=(0.3, 0.95), how="real", reason="the linear branch knows more of few rows"
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One setting tried: its number, what became of it, its score and its settings."""
+    """One setting tried: its number, what became of it, its score and its settings.
+
+    `score` is None where it was given up; `mean` is that over the folds it was scored on, when it
+    has just ended.
+    """
 
     number: int
     state: str
     score: float | None
     settings: dict[str, Any]
+    mean: float = math.nan
+    folds: int = 0
+
+    def line(self) -> str:
+        """Return what to say when it has ended."""
+        if self.score is not None:
+            return f"trial {self.number}: {self.score:.4f}"
+        return f"trial {self.number}: given up at {self.mean:.4f} after {self.folds} folds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +94,7 @@ def sweep(
     seed: int = 0,
     most_epochs: int | None = None,
     workers: Callable[..., AbstractContextManager[Submit]] | None = None,
-    on_trial: Callable[[str], None] = print,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
 ) -> Sweep:
     """Try settings until so many trials have ended, those of an earlier run among them.
 
@@ -135,7 +108,7 @@ def sweep(
     seed : of the search; folds and training have those of the config
     most_epochs : of a trial, for a quick search
     workers : what gives folds to other machines, called as `_workers` is
-    on_trial : called with a line after each trial
+    on_trial : called after each trial
 
     Raises
     ------
@@ -166,14 +139,6 @@ def _check(*, trials: int, folds: int, metric: str, jobs: int) -> None:
         raise ConfigError(f"metric: found {metric!r}; choose one of {', '.join(METRICS)}")
     if importlib.util.find_spec("optuna") is None:
         raise MissingExtraError(needed_for="sweep", missing="optuna", extra="sweep")
-
-
-def space_of(most_epochs: int | None) -> dict[str, Range]:
-    """Return the space, with no more epochs than so many."""
-    if most_epochs is None:
-        return dict(SPACE)
-    ends = (min(SPACE["epochs"].values[0], most_epochs), most_epochs)
-    return {**SPACE, "epochs": replace(SPACE["epochs"], values=ends)}
 
 
 def _study(
@@ -264,7 +229,7 @@ class _Search:
 
     def __init__(
         self, study: Any, space: Mapping[str, Range], numbers: Any, *, folds: int,
-        on_trial: Callable[[str], None],
+        on_trial: Callable[[Trial], None],
     ) -> None:  # fmt: skip
         self.study, self.space, self.on_trial = study, space, on_trial
         self.folds = [fold for fold in range(folds) if (numbers == fold).any()]
@@ -309,8 +274,10 @@ class _Search:
             return False
         state = TrialState.COMPLETE if whole else TrialState.PRUNED
         self.study.tell(trial, mean if whole else None, state=state)
-        what = f"{mean:.4f}" if whole else f"given up at {mean:.4f} after {len(scores)} folds"
-        self.on_trial(f"trial {trial.number + 1}: {what}")
+        self.on_trial(Trial(
+            number=trial.number + 1, state=state.name.lower(), score=mean if whole else None,
+            settings=self.settings[trial.number], mean=mean, folds=len(scores),
+        ))  # fmt: skip
         return True
 
 
@@ -366,8 +333,8 @@ def fold_score(
         test.targets, model.predict_proba(test.texts), labels=test.labels, kind=test.kind,
         threshold=model.threshold, bootstrap=2,
     )  # fmt: skip
-    name = {"accuracy": "accuracy", "f1": "f1"}[metric]
-    if test.kind == "multilabel" and name == "accuracy":
+    name = metric
+    if test.kind == "multilabel" and metric == "accuracy":
         name = "subset_accuracy"
     return float(report.scores[name].value)
 
