@@ -18,9 +18,10 @@ from tidegate.data.naming import new_names
 from tidegate.data.outputs import RowFormat, placed
 from tidegate.data.records import RecordFile, open_records
 from tidegate.data.rows import message_of
-from tidegate.errors import ConfigError, DataError
+from tidegate.errors import ConfigError, DataError, short
 
 COLUMNS = ("row", "column", "before", "after", "text")
+_LONGEST_NUMBER = 19  # digits
 _ROWS_A_PART = 10_000
 
 
@@ -51,8 +52,10 @@ def read_corrections(path: Path) -> dict[int, list[Correction]]:
         if record.fault:
             raise DataError(f"{place}: {record.fault}")
         number = str(record.values["row"])
-        if not (number.isascii() and number.isdigit()):
-            raise DataError(f"{place}, column 'row': found {number!r}; a row's number is needed")
+        if not (number.isascii() and number.isdigit() and len(number) < _LONGEST_NUMBER):
+            raise DataError(
+                f"{place}, column 'row': found {short(number)}; a row's number is needed"
+            )
         before, after = (str(record.values[name]).strip() for name in ("before", "after"))
         if not after:
             raise DataError(f"{place}, column 'after': it is empty; give the right label")
