@@ -89,11 +89,11 @@ def test_ready_settings_hold_several_gates(page: Any, tmp_path: Path) -> None:
     assert probability(page) == pytest.approx(expected, abs=5.1e-4)
     assert "every output gate held at 0.50" in page.locator(".effect").first.inner_text()
     # A line of the held network beside the others, when the walk is there.
-    page.wait_for_function("document.querySelectorAll('.key li').length === 4")
+    page.wait_for_function("() => document.querySelectorAll('.key li').length === 4")
     page.get_by_role("button", name="Let all run free").click()
     free = Predictor(bundle).predict_proba([TEXT])[0, 1]
     assert probability(page) == pytest.approx(free, abs=5.1e-4)
-    page.wait_for_function("document.querySelectorAll('.key li').length === 3")
+    page.wait_for_function("() => document.querySelectorAll('.key li').length === 3")
 
 
 def test_a_word_is_replaced_where_it_stands(page: Any, tmp_path: Path) -> None:
