@@ -47,7 +47,8 @@ coverage: $(VENV)/installed
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
 
-# Apart from the rest: on a busy machine a case may pass its limit of seconds.
+# Apart from the rest: on a busy machine a case may pass its limit of seconds. Clusters of several
+# nodes on this machine are among them, whose processes are killed in mid-run.
 test-heavy: $(VENV)/installed
 	$(BIN)/python -m pytest -m heavy
 

@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "how_to" / "cluster.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("library", ["ray", "pyspark", "dask"])
 def test_a_block_scores_a_folder(tmp_path: Path, library: str) -> None:
     if find_spec(library) is None:

@@ -17,7 +17,7 @@ from tidegate.engine.predictor import Predictor
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'tidegate[ray]'")
 pytest.importorskip("moto.server", reason="moto, which speaks S3, is not installed")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings are Ray's own
+pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("ignore")]  # warnings are Ray's own
 TEXTS = [f"fire {k}" for k in range(500)]
 
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as parquet
 
 import clusters
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings are Ray's own
+pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("ignore")]  # warnings are Ray's own
 
 
 def made(n: int, seed: int = 0) -> pyarrow.Table:

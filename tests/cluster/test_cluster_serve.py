@@ -107,7 +107,7 @@ def _wait_until_ready(server: servers.Server) -> None:
     raise AssertionError(server.log.read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_thousand_answers_are_those_of_the_library(
     deployed: servers.Server, served_model: Path, other_model: Path
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_thousand_answers_are_those_of_the_library(
     assert b"<html" in deployed.ask("GET", "/").data
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_replica_killed_under_load_loses_no_request(deployed: servers.Server) -> None:
     counted: Counter[Any] = Counter()
     ends = threading.Event()

@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("more", [[], ["--teacher=blend", "--teacher-folds=2", "--augment=1"]])
 def test_a_cross_validation_gives_the_same_figures(
     two_nodes: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
@@ -35,7 +35,7 @@ def test_a_cross_validation_gives_the_same_figures(
     assert weights[0] == weights[1]
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_sweep_gives_the_same_trials(two_nodes: Any, tmp_path: Path) -> None:
     optuna = pytest.importorskip("optuna")
     rows = write(tmp_path / "rows.csv", made_up(n=120))
@@ -57,7 +57,7 @@ def test_a_sweep_gives_the_same_trials(two_nodes: Any, tmp_path: Path) -> None:
     ).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_an_error_of_a_fold_is_the_one_it_is_here(two_nodes: Any) -> None:
     import ray
 
