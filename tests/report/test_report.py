@@ -101,7 +101,7 @@ def test_cross_validation_scores_every_row_and_names_the_doubtful() -> None:
     assert 8 in [row["row"] for row in found.doubtful()]
     assert "ahead of" in found.lines()[-3]
     assert found.lines()[-1].startswith("The figures are of 4 models that each learned from about")
-    with pytest.raises(ConfigError, match="cv: found 1; give 2 or more folds"):
+    with pytest.raises(ConfigError, match="folds: found 1; give 2 or more"):
         by_cross_validation(data, config, folds=1)
 
 

@@ -297,9 +297,13 @@ def cross_folds(
 
     Raises
     ------
+    ConfigError
+        Fewer than two folds.
     DataError
         No class has two texts, so none can be held out; or none may be.
     """
+    if folds < 2:
+        raise ConfigError(f"folds: found {folds}; give 2 or more")
     numbers = grouped_folds(dataset, [1 / folds] * folds, seed=seed)
     if dataset.kind != "multilabel":
         inside = np.zeros((folds, len(dataset.labels)), dtype=np.bool_)

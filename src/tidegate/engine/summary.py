@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 
 from tidegate.engine.bundle import Bundle
+from tidegate.errors import visible
 
 MOST_LABELS = 8  # named; of more, how many there are
 
@@ -44,7 +45,6 @@ def _lines(bundle: Bundle) -> list[tuple[str, str]]:
 
 
 def _named(labels: tuple[str, ...]) -> str:
-    # An invisible character, such as one that turns the reading direction, is shown by its escape.
-    shown = [label if label.isprintable() else ascii(label)[1:-1] for label in labels]
+    shown = list(map(visible, labels))
     more = len(shown) - MOST_LABELS
     return ", ".join(shown[:MOST_LABELS]) + (f" and {more:,} more" if more > 0 else "")

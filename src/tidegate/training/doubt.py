@@ -16,7 +16,6 @@ import numpy.typing as npt
 from tidegate.data.dataset import Dataset
 from tidegate.data.splits import cross_folds
 from tidegate.engine.blas import one_thread
-from tidegate.errors import ConfigError
 from tidegate.training.baseline import Baseline
 
 
@@ -60,8 +59,6 @@ def doubtful_rows(
     DataError
         No row can be held out.
     """
-    if folds < 2:
-        raise ConfigError(f"folds: found {folds}; give 2 or more")
     numbers = cross_folds(dataset, folds, seed=seed)
     p = np.full((len(dataset), len(dataset.labels)), np.nan)
     with one_thread():

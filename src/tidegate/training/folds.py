@@ -17,7 +17,6 @@ import numpy.typing as npt
 from tidegate.config import Config
 from tidegate.data.dataset import Dataset
 from tidegate.data.splits import cross_folds
-from tidegate.errors import ConfigError
 from tidegate.evaluation.thresholds import decide
 from tidegate.training.callbacks import Facts
 from tidegate.training.checkpoint import Checkpoint, Workspace
@@ -65,8 +64,6 @@ def by_cross_validation(
     DataError
         No row can be held out.
     """
-    if folds < 2:
-        raise ConfigError(f"cv: found {folds}; give 2 or more folds")
     numbers = cross_folds(dataset, folds, seed=config.data.split_seed, never_held=never_held)
     found: list[HeldOut] = []
     rows = {

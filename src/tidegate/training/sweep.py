@@ -119,7 +119,7 @@ def sweep(
     MissingExtraError
         Optuna is not installed.
     """
-    _check(trials=trials, folds=folds, metric=metric, jobs=jobs)
+    _check(trials=trials, metric=metric, jobs=jobs)
     numbers = cross_folds(dataset, folds, seed=config.data.split_seed)
     space = space_of(most_epochs)
     about = {"folds": folds, "metric": metric, "most_epochs": most_epochs}
@@ -131,8 +131,8 @@ def sweep(
     return _found(study, config, folds=folds, metric=metric)
 
 
-def _check(*, trials: int, folds: int, metric: str, jobs: int) -> None:
-    for name, value, least in (("trials", trials, 1), ("folds", folds, 2), ("jobs", jobs, 1)):
+def _check(*, trials: int, metric: str, jobs: int) -> None:
+    for name, value, least in (("trials", trials, 1), ("jobs", jobs, 1)):
         if value < least:
             raise ConfigError(f"{name}: found {value}; give {least} or more")
     if metric not in METRICS:
