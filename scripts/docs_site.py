@@ -23,6 +23,8 @@ def on_files(files: Any, config: Any) -> Any:
         ("reference/python.md", python()),
     ):
         files.append(File.generated(config, uri, content=text))
+    icon = ROOT / "src" / "tidegate" / "pages" / "assets" / "icon.svg"  # the server's page has it
+    files.append(File.generated(config, "images/logo.svg", content=icon.read_text("utf-8")))
     return files
 
 
