@@ -45,7 +45,7 @@ coverage: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not heavy" --cov --cov-report=term
 
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 # Apart from the rest: on a busy machine a case may pass its limit of seconds. Clusters of several
 # nodes on this machine are among them, whose processes are killed in mid-run.

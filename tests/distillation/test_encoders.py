@@ -176,7 +176,7 @@ def words_of(data: Path, model: Path, encoder: Path) -> list[str]:
     return ["train", str(data), "-o", str(model), f"--teacher={encoder}", *settings]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_ten_kills_of_a_run_with_an_encoder(encoder: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.csv")
     words = words_of(data, tmp_path, encoder)

@@ -85,7 +85,7 @@ def test_threads_with_ever_new_words_get_a_fresh_predictors_answers(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.parametrize("remembered", [2_000, 100_000])
 def test_16_threads_by_2000_calls_get_a_fresh_predictors_answers(
     engine: str, remembered: int, monkeypatch: pytest.MonkeyPatch
@@ -259,7 +259,7 @@ print((after - before) // 1024)
 """
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_a_million_new_words_take_bounded_memory(tmp_path: Path) -> None:
     path = with_ngrams().save(tmp_path / "model")
     command = [sys.executable, "-c", MILLION, str(path)]

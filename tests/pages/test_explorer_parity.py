@@ -23,7 +23,7 @@ from tidegate.engine.lstm import Trace
 from tidegate.engine.predictor import Predictor
 from tidegate.presets import preset
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.slow
 N = 2000  # messages of each sort
 AT_ONCE = 500  # messages that cross between the two at a time
 UNITS = 6  # of each layer that are compared on a message; others on the next

@@ -35,7 +35,7 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_five_real_classes(groups: Path) -> None:
     dataset = read_dataset(groups)
     assert dataset.kind == "multiclass"

@@ -56,7 +56,7 @@ def test_the_same_run_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     assert one["weights.safetensors"] != other["weights.safetensors"]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -74,7 +74,7 @@ def test_other_processes_with_other_hashes_give_the_same_bytes(
     assert one == two
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_a_run_is_repeated_from_its_bundle_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

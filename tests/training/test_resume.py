@@ -21,7 +21,7 @@ def csv(tmp_path: Path) -> Path:
     return write(tmp_path / "rows.csv", rows(200))
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["cv", "split"])
 def test_a_killed_run_is_gone_on_with_to_the_same_bytes(
     score: str, csv: Path, tmp_path: Path
@@ -32,7 +32,7 @@ def test_a_killed_run_is_gone_on_with_to_the_same_bytes(
     assert found["killed"] == 3
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_twenty_five_kills_of_a_default_run(tmp_path: Path) -> None:
     found = killed([SAMPLE, "--epochs=2", "--folds=2"], tmp_path, kills=25, twice=5, seed=25)
     assert (found["code"], found["differ"], found["left"]) == (0, [], [])
@@ -40,7 +40,7 @@ def test_twenty_five_kills_of_a_default_run(tmp_path: Path) -> None:
     assert found["kept"] >= 10
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_ten_kills_of_best(tmp_path: Path) -> None:
     data = write(tmp_path / "rows.csv", rows(400))
     words = [str(data), "--preset=best", "--teacher-folds=3", "--teacher-models=2", "--epochs=2"]
@@ -50,7 +50,7 @@ def test_ten_kills_of_best(tmp_path: Path) -> None:
     assert found["kept"] >= 4
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [["--label=x", "--label=y", "--preset=best", "--teacher-folds=2"], ["--preset=lesson"]],

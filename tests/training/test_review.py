@@ -35,7 +35,7 @@ def test_changed_labels_stand_first() -> None:
     assert found_share(dataset, wrong) >= 0.8
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["trec", "mpqa"])
 def test_changed_labels_of_real_messages_stand_first(name: str) -> None:
     path = shared_file(f"dev/{name}.csv")

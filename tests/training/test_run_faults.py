@@ -123,7 +123,7 @@ def test_a_memory_limit_is_one_line(csv: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_a_clock_that_goes_backwards_changes_nothing(csv: Path, tmp_path: Path) -> None:
     backwards = (
         "import time\n"

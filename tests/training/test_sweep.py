@@ -74,14 +74,14 @@ def test_the_same_seed_suggests_the_same(rows: Path, tmp_path: Path) -> None:
     assert numbers_of(tmp_path / "a") == numbers_of(tmp_path / "b")
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_processes_score_as_one_does(rows: Path, tmp_path: Path) -> None:
     assert sweep(rows, tmp_path / "s", "--jobs", "2") == 0
     found = numbers_of(tmp_path / "s")
     assert sum(state in ("COMPLETE", "PRUNED") for state, _ in found) == 4
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_a_killed_sweep_ends_with_all_its_trials(rows: Path, tmp_path: Path) -> None:
     folder, draw = tmp_path / "s", random.Random(3)
     command = [sys.executable, "-m", "tidegate", "sweep", str(rows), "-o", str(folder),

@@ -137,7 +137,7 @@ def test_the_lessons_figures(tweets: Path) -> None:
     ]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_the_lessons_network_learns_and_answers_without_torch(tweets: Path) -> None:
     trained = train(read_dataset(tweets), preset("lesson").with_settings(epochs=3))
     assert max(epoch.test_accuracy for epoch in trained.history) > 0.72

@@ -93,7 +93,7 @@ def test_every_gate_satisfies_its_equation(
 
 
 @pytest.mark.parametrize("shape", ["default", "lesson", "two layers"])
-@pytest.mark.parametrize("n", [25, pytest.param(500, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("n", [25, pytest.param(500, marks=pytest.mark.slow)])
 def test_the_walk_is_the_engine_on_real_messages(tweets: Path, shape: str, n: int) -> None:
     data = read_dataset(tweets)
     settings = {"num_layers": 2, "hidden_size": 24} if shape == "two layers" else {}
