@@ -96,6 +96,7 @@ def test_a_model_is_chosen_by_name(server: Server, other_model: Path) -> None:
     assert detail["engine"] == listed[1]["engine"] == Predictor.load(other_model).engine
     assert server.ask("GET", "/v1/models/none").status == 404
     assert server.ask("GET", "/v1/models/other/report").status == 404
+    assert server.ask("GET", "/v1/models/other/mistakes.html").status == 404
 
 
 def test_multiclass_and_multilabel(start: Start, tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ Resume = Annotated[
 KeepRun = Annotated[
     bool, typer.Option("--keep-run", help="Keep the run directory OUTPUT.run afterwards.")
 ]
+Workers = Annotated[
+    int,
+    typer.Option(min=1, help="With --ray: workers that train the shipped model, a core each."),
+]
 _MOST_CHECKED = 100_000  # rows
 
 
@@ -97,6 +101,7 @@ def train(
     columns: Columns = None,
     as_json: AsJson = False,
     ray: Ray = None,
+    workers: Workers = 1,
     track: Track = None,
     track_to: TrackTo = None,
     **settings: Any,
@@ -113,7 +118,7 @@ def train(
     reading = {"format": format, "encoding": encoding, "columns": names_of(columns)}
     how = How(
         reading={**base.reading, **{name: value for name, value in reading.items() if value}},
-        private=private or base.private, as_json=as_json, ray=ray,
+        private=private or base.private, as_json=as_json, ray=ray, workers=workers,
         callbacks=tracked(track, track_to, output=named(output)),
     )  # fmt: skip
     run = Keeping(resume=resume, stays=keep_run, no_clobber=no_clobber)
@@ -130,6 +135,7 @@ class How:
     private : whether no message stands in the report
     as_json : whether standard output is for JSON alone
     ray : the address of the cluster that trains the folds; None: they are trained here
+    workers : how many of its cores train the model of all rows together; 1: it is trained here
     callbacks : who else is told how it goes; None: nobody
     """
 
@@ -137,6 +143,7 @@ class How:
     private: bool = False
     as_json: bool = False
     ray: str | None = None
+    workers: int = 1
     callbacks: Callbacks | None = None
 
 
@@ -175,6 +182,8 @@ def _train(
 
     if config.distillation.teacher == "none" and config.distillation.unlabelled:
         raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
+    if how.workers > 1:
+        _check_workers(config, how, going=going)
     parse_rule(config.training.threshold)
     check_clobber(output, there=is_bundle(output), no_clobber=run.no_clobber)
 
@@ -245,6 +254,16 @@ def train_and_report(
     return bundle
 
 
+def _check_workers(config: Config, how: How, *, going: GoingOn | None) -> None:
+    """Raise a `ConfigError` if several workers cannot train the model together."""
+    if how.ray is None:
+        raise ConfigError("workers: they are a cluster's; give --ray, too")
+    if config.distillation.teacher != "none":
+        raise ConfigError("workers: a student learns on one core; leave out --workers")
+    if going is not None:
+        raise ConfigError("workers: --from goes on with a model on one core; leave out --workers")
+
+
 def _trained(learner: Learner, how: How, *, title: str) -> Bundle:
     """Return the bundle of what a learner trains, with its report if it is scored."""
     from tidegate.data.splits import untested
@@ -256,6 +275,10 @@ def _trained(learner: Learner, how: How, *, title: str) -> Bundle:
         from tidegate.cluster.training import spread
 
         learner.spread = spread
+        if how.workers > 1:
+            from tidegate.cluster.together import together
+
+            learner.together = together(how.workers)
     if learner.way == "none":
         return unscored(train_on_all(learner).bundle, title=title, private=how.private)
 

@@ -190,8 +190,9 @@ class SoftLabeller:
         with torch_threads(0):  # it is large enough to gain from every core
             own_folds = reading.folds[: len(reading.own)]
             encoder.learn(
-                reading.own, own_folds, seed=self.config.training.seed, work=self.work, say=self.say
-            )
+                reading.own, own_folds, seed=self.config.training.seed,
+                n_answers=encoder.n_answers(reading.folds), work=self.work, say=self.say,
+            )  # fmt: skip
             soft = encoder.label(reading.texts, reading.folds, work=self.work, say=self.say)
         share = self.config.distillation.blend_share
         if not share:

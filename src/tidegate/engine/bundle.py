@@ -47,9 +47,11 @@ class BundleLayout:
     vocabulary: str = "vocabulary.json"
     weights: str = "weights.safetensors"
     pieces: str = "pieces.json"
+    mistakes: str = "mistakes.html"  # the report's hardest mistakes, to be walked
     learned: str = "learned.bin"  # hashes of the rows it learned from, see `splits.row_hashes`
     optional: tuple[str, ...] = (
-        "README.md", "report.json", "report.html", "model.onnx", "learned.bin",
+        "README.md", "report.json", "report.html", "mistakes.html", "model.onnx",
+        "learned.bin",
     )  # fmt: skip
     unlisted: tuple[str, ...] = ("model.onnx",)  # may be put there afterwards; never read then
 

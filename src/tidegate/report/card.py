@@ -1,7 +1,8 @@
 """The model card, and the bundle with its report in it.
 
-Takes `Scored`, gives a `Bundle` whose extra files are README.md, report.json and report.html. The
-card's figures are the report's; its head is metadata in the Hugging Face form.
+Takes `Scored`, gives a `Bundle` whose extra files are README.md, report.json, report.html and, if
+messages may be shown, mistakes.html. The card's figures are the report's; its head is metadata in
+the Hugging Face form.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from tidegate.data.checks import Finding
 from tidegate.engine.bundle import LAYOUT, Bundle
 from tidegate.errors import visible
+from tidegate.report.mistakes import mistakes_walked
 from tidegate.report.page import report_page
 from tidegate.training.score import Scored
 
@@ -41,6 +43,9 @@ def with_report(
         "report.json": data.encode(),
         "report.html": page.encode("utf-8", "backslashreplace"),
     }
+    walked = None if private else mistakes_walked(scored, title=title)
+    if walked is not None:
+        files[LAYOUT.mistakes] = walked.encode("utf-8", "backslashreplace")
     kept = _kept_files(scored.bundle, private=private)
     return replace(scored.bundle, extra_files={**kept, **files})
 

@@ -11,14 +11,11 @@ from html import escape
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from tidegate.data.checks import Finding
-from tidegate.data.dataset import Dataset
-from tidegate.data.splits import normalise
-from tidegate.evaluation.thresholds import decide
 from tidegate.pages.findings import findings_section
 from tidegate.report.acting import acting
+from tidegate.report.mistakes import message_cell, mistakes_section, right
 from tidegate.report.parts import document, figure, table
 from tidegate.report.plots import Axes, Series, plot
 from tidegate.training.held_out import OURS
@@ -30,7 +27,6 @@ _NAMES = {
     "expected_calibration_error": "calibration error", "subset_accuracy": "all labels right",
     "micro_f1": "F1 over all decisions",
 }  # fmt: skip
-_SHOWN_ROWS = 20
 _PUBLIC = (
     "Messages of the data stand in this page, under “The hardest mistakes” and, where there are "
     "any, “Labels to look at again”: pass it on as you would pass on them. "
@@ -74,7 +70,7 @@ def report_page(
         "<h2>The labels</h2>",
         _labels(scored),
         "<h2>The hardest mistakes</h2>",
-        _mistakes(scored, private=private),
+        mistakes_section(scored, private=private),
         *_doubtful(scored, private=private),
     ]
     return document(title, body)
@@ -238,15 +234,6 @@ def _learning(scored: Scored) -> list[str]:
     return [figure("Learning curves", plot(axes, series), twin)]
 
 
-def right(scored: Scored) -> npt.NDArray[np.float64]:
-    """Return each test row's share of right decisions: 0 or 1, or between for multi-label."""
-    ours = scored.held_out.ours
-    chosen = decide(ours.probabilities, kind=scored.test.kind, threshold=ours.threshold)
-    same = (chosen == scored.test.targets).astype(np.float64)
-    shares: npt.NDArray[np.float64] = same.mean(axis=1) if same.ndim == 2 else same
-    return shares
-
-
 def _slices(scored: Scored) -> list[str]:
     """Return accuracy by message length and by share of unknown words."""
     correct = right(scored)
@@ -300,47 +287,12 @@ def _labels(scored: Scored) -> str:
     return table(["label", "precision", "recall", "F1", "messages"], rows)
 
 
-def _message(text: str, *, private: bool) -> str:
-    """Return a message as a cell, or that it is left out."""
-    return "left out" if private else f'<span dir="auto">{escape(text[:400])}</span>'
-
-
-def _mistakes(scored: Scored, *, private: bool) -> str:
-    test, p = scored.test, scored.probabilities
-    if test.kind == "multilabel":
-        worst = np.argsort(right(scored), kind="stable")[:_SHOWN_ROWS]
-        rows = [
-            [_message(test.texts[i], private=private), str(test.rows[i]),
-             f"{right(scored)[i]:.2f}"]
-            for i in worst
-        ]  # fmt: skip
-        return table(["message", "row", "share of labels right"], rows)
-    given = p[np.arange(len(p)), test.targets]
-    wrong = np.flatnonzero(right(scored) < 1)
-    order = _distinct(test, wrong[np.argsort(given[wrong], kind="stable")])[:_SHOWN_ROWS]
-    rows = [
-        [_message(test.texts[i], private=private), str(test.rows[i]),
-         escape(test.labels[test.targets[i]]), f"{given[i]:.3f}"]
-        for i in order
-    ]  # fmt: skip
-    note = "<p class=soft>Wrong and surest of it: a hard message, or a wrong label.</p>"
-    return note + table(["message", "row", "its label", "probability given to it"], rows)
-
-
-def _distinct(test: Dataset, order: npt.NDArray[np.int64]) -> list[int]:
-    """Return rows in their order, without those whose text repeats an earlier one's."""
-    first: dict[str, int] = {}
-    for i in order.tolist():
-        first.setdefault(normalise(test.texts[i]), i)
-    return list(first.values())
-
-
 def _doubtful(scored: Scored, *, private: bool) -> list[str]:
     found = scored.doubtful()
     if not found:
         return []
     rows = [
-        [_message(d["text"], private=private), str(d["row"]), escape(d["label"]),
+        [message_cell(d["text"], private=private), str(d["row"]), escape(d["label"]),
          f"{d['probability']:.3f}"]
         for d in found
     ]  # fmt: skip

@@ -319,7 +319,7 @@ class _Request:
 
 
 _KNOWN = frozenset(ROUTES)
-_OF_A_MODEL = re.compile(r"/v1/models/[^/]+(/reload|/report)?")
+_OF_A_MODEL = re.compile(r"/v1/models/[^/]+(/reload|/report|/mistakes\.html)?")
 
 
 def route_of(path: str) -> str:

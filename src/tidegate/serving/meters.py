@@ -36,8 +36,8 @@ from tidegate.serving.models import Models, Served
 
 ROUTES = (
     "/v1/predict", "/v1/walk", "/v1/explain", "/v1/score", "/v1/models", "/v1/models/{name}",
-    "/v1/models/{name}/reload", "/v1/models/{name}/report", "/v1/feedback", "/healthz", "/readyz",
-    "/metrics", "/openapi.json", "page", "other",
+    "/v1/models/{name}/reload", "/v1/models/{name}/report", "/v1/models/{name}/mistakes.html",
+    "/v1/feedback", "/healthz", "/readyz", "/metrics", "/openapi.json", "page", "other",
 )  # fmt: skip
 STATUSES = (
     200, 201, 206, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 499, 500, 503,

@@ -172,7 +172,19 @@ def add_models(app: FastAPI, service: Service) -> None:
         },
     )
     async def show_report(name: str) -> Response:
-        return service.report(name)
+        return service.page(name, "report.html")
+
+    @app.get(
+        "/v1/models/{name}/mistakes.html",
+        tags=["models"],
+        summary="The walks of the mistakes in a model's report, a page",
+        responses={
+            200: {"description": "The walks.", "content": {"text/html": {}}},
+            **_problems(404),
+        },
+    )
+    async def show_mistakes(name: str) -> Response:
+        return service.page(name, "mistakes.html")
 
     @app.post(
         "/v1/models/{name}/reload",

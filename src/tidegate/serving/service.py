@@ -189,11 +189,11 @@ class Service:
         note("model loaded", model=fresh.name, fingerprint=fresh.fingerprint, changed=changed)
         return changed
 
-    def report(self, name: str) -> Response:
-        """Return a model's report, which may do nothing but draw itself."""
-        found = self.models.get(name).predictor.bundle.extra_files.get("report.html")
+    def page(self, name: str, file: str) -> Response:
+        """Return a page of a model's bundle, which may do nothing but draw itself."""
+        found = self.models.get(name).predictor.bundle.extra_files.get(file)
         if found is None:
-            raise Problem(404, f"{name}: the bundle has no report")
+            raise Problem(404, f"{name}: the bundle has no {file}")
         headers = {"content-security-policy": _REPORT_POLICY}
         return Response(found, media_type="text/html; charset=utf-8", headers=headers)
 

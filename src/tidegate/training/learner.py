@@ -40,7 +40,7 @@ from tidegate.training.held_out import (
 from tidegate.training.loop import Epoch
 from tidegate.training.prepare import Indices, Prepared
 from tidegate.training.score import Scored, scores_of, with_metrics
-from tidegate.training.train import Trained, Weights, train
+from tidegate.training.train import Together, Trained, Weights, train
 
 Say = Callable[[str], None]
 
@@ -56,6 +56,7 @@ class Learner:
     """
 
     spread: Spread | None = None  # set by who trains the folds of a cross-validation elsewhere
+    together: Together | None = None  # set by who trains the model of all rows elsewhere
 
     def __init__(
         self,
@@ -121,6 +122,7 @@ class Learner:
         trained = train(
             self.dataset, undecided(self.config), rows=(rows, rows[:0]),
             sample_weight=self.sample_weight, work=self.work, name="shipped",
+            together=self.together,
         )  # fmt: skip
         return with_config(trained, self.config)
 

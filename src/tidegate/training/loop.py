@@ -32,6 +32,7 @@ from tidegate.training.losses import (
     n_right,
 )
 from tidegate.training.model import MessageNet
+from tidegate.training.team import Alone, Team, part_of
 
 SAVE_EVERY_S = 5.0  # of work in an epoch that a killed run may lose
 _SAVING_SHARE = 0.02  # of the time, at most, goes into keeping work
@@ -81,6 +82,7 @@ def fit(
     watched: Encoded | None = None,
     work: Workspace | None = None,
     name: str = "student",
+    team: Team | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
     """Train the network in place.
@@ -89,6 +91,8 @@ def fit(
     ----------
     train, watched : rows to learn from, and rows to score after each epoch without learning
     work, name : where unfinished work is kept, by default nowhere, and the checkpoint's name
+    team : those who train it together, all with the same arguments; by default this process alone.
+        A step's gradient is that of the whole batch, the mean over its rows, whoever reads them
     on_epoch : called after each epoch
 
     Raises
@@ -102,21 +106,24 @@ def fit(
     loss_of = make_loss(weights, kind=kind, smoothing=config.label_smoothing)
     watch = partial(_watch, loss=make_loss(weights, kind=kind, smoothing=0.0))
     batches = _batches(train, config)
-    course = Course(model, config, steps_an_epoch=len(batches(0)), work=work, name=name)
+    team = Alone() if team is None else team
+    course = Course(model, config, steps_an_epoch=len(batches(0)), work=work, name=name, team=team)
     weight = 1.0 if train.weights is None else float(train.weights.mean())
     try:
         for number in range(len(course.history), config.epochs):
             model.train()
-            for rows in batches(number)[len(course.losses) :]:
+            for batch in batches(number)[len(course.losses) :]:
+                rows, share = part_of(batch, team)
                 ids, lengths, targets = _take(train, rows)
+                course.draw(number)
                 with _precision(config):
                     logits = model(ids, lengths).float()
                 loss = loss_of(
                     logits, targets, None if train.weights is None else train.weights[rows]
                 )
+                right = n_right(logits.detach(), targets, kind=kind)
                 where = f"epoch {number + 1}, step {len(course.losses) + 1}"
-                check_finite(loss, what=where, rate=config.learning_rate, cure=_CURE)
-                course.step(loss, right=n_right(logits.detach(), targets, kind=kind))
+                course.step(loss, right=right, share=share, what=where)
             mean, last = course.loss()
             check_converges(
                 mean, kind=kind, n_outputs=outputs, weight=weight, what=f"epoch {number + 1}",
@@ -145,6 +152,7 @@ class Course:
     ----------
     steps_an_epoch : what the learning rate's course is made for
     work, name : where it is kept, and perhaps was before; its name there
+    team : those who train together
 
     Attributes
     ----------
@@ -160,8 +168,10 @@ class Course:
         steps_an_epoch: int,
         work: Workspace | None,
         name: str,
+        team: Team,
     ) -> None:
         self.model, self.config, self.work, self.name = model, config, work, name
+        self.team = team
         self.optimizer = _optimizer(model, config)
         self.schedule = _schedule(self.optimizer, config, steps=config.epochs * steps_an_epoch)
         self.history: list[Epoch] = []
@@ -179,10 +189,39 @@ class Course:
         self._began = self._saved = time.monotonic()
         self._cost_s = 0.0
 
-    def step(self, loss: Tensor, *, right: float) -> None:
-        """Change the weights by a step's loss; keep the work if the last time is long ago."""
+    def draw(self, number: int) -> None:
+        """Let each of a team draw its own random numbers, by epoch and step.
+
+        So a team goes on as it would have gone on, though one checkpoint is all that it keeps.
+        """
+        if self.team.size > 1:
+            place = [self.config.seed, number, len(self.losses), self.team.rank]
+            torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+
+    def step(self, loss: Tensor, *, right: float, share: float, what: str) -> None:
+        """Change the weights by a step's loss; keep the work if the last time is long ago.
+
+        Parameters
+        ----------
+        loss, right : of this one's rows of the batch: the mean, and how many are decided rightly
+        share : of the batch, these rows
+        what : what is checked: the epoch and the step
+
+        Raises
+        ------
+        ConfigError
+            The loss is not finite.
+        """
         self.optimizer.zero_grad()
-        loss.backward()
+        if self.team.size > 1:
+            (loss * share).backward()
+            counted = torch.tensor([float(loss.detach()) * share, right * (share > 0)])
+            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+            self.team.add_up([*grads, counted])
+            loss, right = counted[0], float(counted[1])
+        check_finite(loss, what=what, rate=self.config.learning_rate, cure=_CURE)
+        if self.team.size == 1:
+            loss.backward()
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         with held_signals():

@@ -30,10 +30,13 @@ from tidegate.training.model import MessageNet
 from tidegate.training.ngrams import corrected, fit_ngrams
 from tidegate.training.prepare import Indices, Prepared, prepare
 from tidegate.training.soft_labels import SoftLabels
+from tidegate.training.team import Team
 from tidegate.training.threads import torch_threads
 from tidegate.training.warm import Start
 
 Weights = npt.NDArray[np.float32]
+# Trains a network of prepared rows, and their weights, into a workspace under a name.
+Together = Callable[[Prepared, Weights | None, Workspace, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ def train(
     work: Workspace | None = None,
     name: str = "model",
     start: Start | None = None,
+    together: Together | None = None,
     on_prepared: Callable[[Prepared], None] = lambda prepared: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
@@ -81,6 +85,7 @@ def train(
     sample_weight : (N,) how much each row counts in the loss
     work, name : where unfinished work is kept and gone on with, by default nowhere, and its name
     start : the model to go on from, of the config's shape; its labels are the dataset's first
+    together : trains the network elsewhere and leaves its last checkpoint in `work`
     on_prepared, on_epoch : called with the prepared rows, and after each epoch
 
     Raises
@@ -95,6 +100,8 @@ def train(
         raise ConfigError("teacher: this trains without one; call train_student, or leave it out")
     prepared, validation = read_rows(dataset, config, rows, start=start)
     on_prepared(prepared)
+    if together is not None and work is not None:
+        together(prepared, sample_weight, work, name)
     with torch_threads(config.training.threads):
         return trained_on(
             prepared, validation, sample_weight=sample_weight, work=work, name=name,
@@ -142,7 +149,7 @@ def trained_on(
     work, name : as in `train`
     """
     test_rows = prepared.test_rows
-    model, history = _fit(
+    model, history = fit_network(
         prepared, sample_weight, soft_labels, work=work, name=name, on_epoch=on_epoch
     )
     random_logits = None
@@ -196,16 +203,23 @@ def _hold_back(dataset: Dataset, config: Config, rows: Indices) -> tuple[Indices
     return rows[kept], rows[held]
 
 
-def _fit(
+def fit_network(
     prepared: Prepared,
     sample_weight: Weights | None,
     soft_labels: SoftLabels | None,
     *,
     work: Workspace | None,
     name: str,
+    team: Team | None = None,
     on_epoch: Callable[[Epoch], None],
 ) -> tuple[MessageNet, list[Epoch]]:
-    """Build the network and train it, random numbers drawn from the config's seed alone."""
+    """Build the network and train it, random numbers drawn from the config's seed alone.
+
+    Parameters
+    ----------
+    prepared, sample_weight, soft_labels, work, name, on_epoch : as in `train` and `trained_on`
+    team : those who train it together, by default this process alone
+    """
     config, dataset = prepared.config, prepared.dataset
     if soft_labels is not None:
         learned = prepared.softly_labelled(soft_labels)  # before the vectors: it may meet new words
@@ -234,6 +248,7 @@ def _fit(
             watched=prepared.encoded(prepared.test_rows),
             work=work,
             name=name,
+            team=team,
             on_epoch=on_epoch,
         )
     return model, history

@@ -46,6 +46,7 @@ def finetune(
     workspace: Workspace | None = None,
     save_every_s: float = SAVE_EVERY_S,
     name: str = "encoder",
+    after: float = 0.0,
     say: Say = lambda line: None,
 ) -> None:
     """Train all of an encoder's weights on texts and their targets (n, L).
@@ -59,6 +60,7 @@ def finetune(
     workspace : where checkpoints go, and where one may lie already; by default nowhere
     save_every_s : seconds of work that a killed run may lose
     name : of its checkpoint, and of it in the lines said
+    after : how many steps' time the work behind this fine-tuning takes
     say : called with a line now and then: steps done, and time left
     """
     pieces = encoder.pieces(texts)
@@ -66,8 +68,9 @@ def finetune(
     begin_at_shares(encoder.head, targets, kind)
     optimizer = _optimizer(encoder)
     kept = _Kept(
-        encoder, optimizer, workspace, name=name, total=len(batches), every_s=save_every_s, say=say
-    )
+        encoder, optimizer, workspace, name=name, total=len(batches), every_s=save_every_s,
+        after=after, say=say,
+    )  # fmt: skip
     y = torch.from_numpy(targets).to(encoder.head.weight.device)
     encoder.train()
     try:
@@ -109,10 +112,12 @@ class _Kept:
         name: str,
         total: int,
         every_s: float,
+        after: float,
         say: Say,
     ) -> None:
         self.encoder, self.optimizer, self.workspace = encoder, optimizer, workspace
         self.name, self.total, self.every_s, self.say = name, total, every_s, say
+        self.after = after
         self.place = name.replace(" ", "-")
         self.step = 0
         found = None if workspace is None else workspace.kept(self.place)
@@ -127,9 +132,11 @@ class _Kept:
         now = time.monotonic()
         if now - self._saved >= self.every_s or self.step == self.total:
             self._save()
-            done = self.step - self._first
-            left = (now - self._started) / done * (self.total - self.step)
-            self.say(f"teacher: {self.name}, step {self.step} of {self.total}, {left:.0f} s left")
+            each = (now - self._started) / (self.step - self._first)
+            left = f"{each * (self.total - self.step):.0f} s left"
+            if self.after:
+                left += f", then about {each * self.after:.0f} s until all texts are labelled"
+            self.say(f"teacher: {self.name}, step {self.step} of {self.total}, {left}")
             self._saved = time.monotonic()
 
     def interrupted(self) -> None:
@@ -196,6 +203,28 @@ def answer(
     in_order = np.empty((len(order), found[0].shape[1] if found else 0))
     in_order[order] = np.concatenate(found) if found else in_order
     return in_order
+
+
+def steps(n_texts: int) -> int:
+    """Return how many steps the fine-tuning on so many texts takes.
+
+    Examples
+    --------
+    >>> steps(33)
+    4
+    """
+    return EPOCHS * math.ceil(n_texts / BATCH)
+
+
+def steps_of_answers(n: float) -> float:
+    """Return how many steps' time so many answers take: a step reads forward and backward.
+
+    Examples
+    --------
+    >>> steps_of_answers(96)
+    1.0
+    """
+    return n / (3 * BATCH)
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -19,7 +19,14 @@ import numpy.typing as npt
 from tidegate.config import Config, Kind
 from tidegate.data.dataset import Dataset
 from tidegate.distillation.encoders.encoder import Encoder
-from tidegate.distillation.encoders.finetune import answer, best_precision, finetune, fingerprint
+from tidegate.distillation.encoders.finetune import (
+    answer,
+    best_precision,
+    finetune,
+    fingerprint,
+    steps,
+    steps_of_answers,
+)
 from tidegate.distillation.soft_labels import Probabilities, out_of_fold, own_shares
 from tidegate.training.checkpoint import Workspace
 
@@ -79,6 +86,7 @@ class EncoderTeacher:
         folds: npt.NDArray[np.int64],
         seed: int,
         *,
+        n_answers: int = 0,
         work: Workspace | None = None,
         say: Say = lambda line: None,
     ) -> None:
@@ -88,17 +96,27 @@ class EncoderTeacher:
         ----------
         folds : (N,) the fold of each row
         seed : of the training config
+        n_answers : how many answers `label` will ask for, so that the time left can be told
         work : where unfinished work is kept, to be gone on with; by default nowhere
         say : called with a line now and then
         """
         total = len(self.encoders)
-        for number, encoder in enumerate(self.encoders):
-            rows = own if total == 1 else own.subset(np.flatnonzero(folds != number))
+        parts = [
+            own if total == 1 else own.subset(np.flatnonzero(folds != k)) for k in range(total)
+        ]
+        after = sum(steps(len(rows)) for rows in parts) + steps_of_answers(n_answers)
+        for number, (encoder, rows) in enumerate(zip(self.encoders, parts, strict=True)):
+            after -= steps(len(rows))
             finetune(
                 encoder, rows.texts, own_shares(rows).astype(np.float32), kind=own.kind,
                 seed=seed * 100 + number, precision=self.precision, workspace=work,
-                name=f"encoder {number + 1} of {total}", say=say,
+                name=f"encoder {number + 1} of {total}", after=after, say=say,
             )  # fmt: skip
+
+    def n_answers(self, folds: npt.NDArray[np.int64]) -> int:
+        """Return how many answers `label` asks for, of texts made from those folds' rows."""
+        unseen = int((folds < 0).sum())
+        return len(folds) + (len(self.encoders) - 1) * unseen
 
     def predict_proba(
         self, texts: Sequence[str], *, work: Workspace | None = None, say: Say = lambda line: None
