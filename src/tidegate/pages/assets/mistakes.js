@@ -1,6 +1,6 @@
 // A report's hardest mistakes, walked one at a time. The address names the row: #row-12.
 
-import { el } from "./dom.js";
+import { el, shown, visible } from "./dom.js";
 import { fromText, inflated, unpacked } from "./engine_bytes.js";
 import { mount } from "./walk.js";
 
@@ -9,6 +9,14 @@ const MOST_CHARACTERS = 80; // of a message in the list
 
 const numberOf = (cases) => Math.max(cases.findIndex(({ row }) => location.hash === `#row-${row}`), 0);
 const brief = (text) => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text);
+
+// What the model in the bundle says of the message. It may have learned from it since.
+function now({ decided, labels, probabilities }) {
+  const names = [decided].flat();
+  const surest = Math.max(...names.map((name) => probabilities[labels.indexOf(name)]));
+  const answer = names.length ? names.map((name) => `“${visible(name)}”`).join(", ") : "no label";
+  return `The model in the bundle, walked here, decides ${answer}${names.length === 1 ? `, with a probability of ${shown(surest, 3)}` : ""}.`;
+}
 
 function draw({ name, cases, walks }) {
   const spot = el("div");
@@ -21,7 +29,7 @@ function draw({ name, cases, walks }) {
   const show = () => {
     const n = numberOf(cases);
     list.value = String(n);
-    said.textContent = `${cases[n].said} The walk is that of the model in the bundle.`;
+    said.textContent = `${cases[n].said} ${now(walks[n])}`;
     if (shown) shown.show([walks[n]]);
     else shown = mount(spot, { walks: [walks[n]] }, { embedded: true, weights });
   };
