@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import tiny_bundle, with_ngrams
+from conftest import WORDS, tiny_bundle, with_ngrams
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.predictor import Predictor
 from tidegate.experiments.gradients import gradient_norms
@@ -184,3 +184,28 @@ def test_nothing_runs_off_the_page(page: Any, tmp_path: Path, width: int) -> Non
     page.set_viewport_size({"width": width, "height": 800})
     opened(page, tmp_path, with_ngrams())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+EARLY = """async (text) => {
+    let early = null;
+    const whole = await tidegate.engine.walkInTurns(text, {}, undefined, (walk) => { early = walk; });
+    return [early, whole];
+}"""
+
+
+def test_a_slow_walk_is_drawn_with_estimates_first(page: Any, tmp_path: Path) -> None:
+    text = " ".join(WORDS[:6])
+    bundle = tiny_bundle(1, hidden_size=256)
+    opened(page, tmp_path, bundle, "fire")
+    early, whole = page.evaluate(EARLY, text)
+    assert early["estimated"]
+    assert "estimated" not in whole
+    for name in ("tokens", "read", "probabilities", "decided", "baseline"):
+        assert early[name] == whole[name], name
+    first, exact = early["directions"][0], whole["directions"][0]
+    assert first["f"][0] == exact["f"][0]
+    p = early["probabilities"][early["label"]]
+    missed = sum(early["contributions"]) - (p - early["baseline"])
+    assert missed == pytest.approx(early["completeness_error"], abs=1e-9)
+    assert abs(whole["completeness_error"]) < 1e-3
+    assert page.locator("text=First estimates").count() == 0

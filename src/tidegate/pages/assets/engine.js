@@ -3,7 +3,7 @@
 //
 // Sums are in double precision, where NumPy's are in single: the two differ by about 1e-6.
 
-import { contributions, probabilitiesOf } from "./engine_attribution.js";
+import { contributions, estimate, probabilitiesOf } from "./engine_attribution.js";
 import { fromText, inflated, unpacked } from "./engine_bytes.js";
 import { lessonTokenizer } from "./engine_lesson.js";
 import { forward, head, heldUnits, lstmNetwork, pool, project } from "./engine_lstm.js";
@@ -16,6 +16,7 @@ const MOST_RUNS = 256; // prefixes read, and tokens left out, of a message,
 const MOST_RUN_TOKENS = 20_000; // fewer where those would have more tokens than this, but 16
 const MOST_REMEMBERED = 5_000_000; // numbers that are kept of words: 40 MB
 const MOST_KEPT = 4; // answers of late
+const SLOW_MS = 12; // of one estimate, from which a walk is drawn with estimates first
 const TURN_MS = 8; // of work on a walk, after which what was typed meanwhile has its turn
 const ARRAYS = ["f", "i", "g", "o", "c_before", "c", "h"];
 const MOST_LISTED = 3_000; // words asked how far they open a gate
@@ -212,25 +213,37 @@ export function engine(model) {
     return { tokens, read: rows, probabilities: p, directions: directions(rows.map((_, t) => t)) };
   }
 
+  // A walk that takes long is yielded first with estimates in place of what takes long.
   function* walking(text, { label, ...options } = {}) {
     const answer = traced(text, options);
     const { tokens, rows, held, lstm, grams, whole, p, directions } = answer;
     const named = model.labels.indexOf(label);
     const number = named >= 0 ? named : model.kind === "binary" ? 1 : p.indexOf(Math.max(...p));
     const each = model.ngrams?.shares(whole);
-    const brought = yield* contributions({ model, network, words: whole, held, shares: each, label: number });
-    const { path, left_out, notice } = yield* variants(answer, brought.values, number);
-    const shown = rowsShown(brought.values, Math.max(Math.floor(MOST_VALUES / (7 * network.units * network.layers.flat().length)), 4));
-    return {
-      walk_version: 1, text, kind: model.kind, labels: model.labels, label: number, decided: decide(p, model), probabilities: p,
-      tokens, read: rows, path, contributions: brought.values, baseline: brought.baseline, completeness_error: brought.error, left_out,
-      ngrams: grams ? { share: model.config.ngram_share, lstm_logits: Array.from(lstm), ngram_logits: Array.from(grams), bias: Array.from(model.ngrams.bias),
-        token_logits: each.map((values) => Array.from(values)), contributions: brought.ngrams } : null,
-      head: { pooling: model.config.pooling, dense: network.dense ? network.dense.b.length : 0, logits: Array.from(lstm), temperature: model.temperature },
-      residual: Number(residual.toPrecision(1)), steps: STEPS, gate_names: GATE_NAMES, shown,
-      directions: directions(shown),
-      notices: notice,
-    };
+    const about = { model, network, words: whole, held, shares: each, label: number };
+
+    function told(brought, { path, left_out, notice }) {
+      const shown = rowsShown(brought.values, Math.max(Math.floor(MOST_VALUES / (7 * network.units * network.layers.flat().length)), 4));
+      return {
+        walk_version: 1, text, kind: model.kind, labels: model.labels, label: number, decided: decide(p, model), probabilities: p,
+        tokens, read: rows, path, contributions: brought.values, baseline: brought.baseline, completeness_error: brought.error, left_out,
+        ngrams: grams ? { share: model.config.ngram_share, lstm_logits: Array.from(lstm), ngram_logits: Array.from(grams), bias: Array.from(model.ngrams.bias),
+          token_logits: each.map((values) => Array.from(values)), contributions: brought.ngrams } : null,
+        head: { pooling: model.config.pooling, dense: network.dense ? network.dense.b.length : 0, logits: Array.from(lstm), temperature: model.temperature },
+        residual: Number(residual.toPrecision(1)), steps: STEPS, gate_names: GATE_NAMES, shown,
+        directions: directions(shown),
+        notices: notice,
+      };
+    }
+
+    const started = performance.now();
+    const first = estimate(about);
+    if (performance.now() - started > SLOW_MS) {
+      const unread = Array.from({ length: whole.length }, () => model.labels.map(() => null));
+      yield { ...told(first, { path: [...unread, p], left_out: new Array(whole.length).fill(null), notice: [] }), estimated: true };
+    }
+    const brought = yield* contributions(about);
+    return told(brought, yield* variants(answer, brought.values, number));
   }
 
   function walk(text, options) {
@@ -242,11 +255,13 @@ export function engine(model) {
   }
 
   // The same, but whatever else the page has to do goes between its parts, and a signal ends it.
-  async function walkInTurns(text, options, signal) {
+  // One with estimates is told to `early` before.
+  async function walkInTurns(text, options, signal, early = () => {}) {
     const work = walking(text, options);
     for (let until = performance.now() + TURN_MS; ;) {
       const { done, value } = work.next();
       if (done) return value;
+      if (value) early(value);
       if (performance.now() < until) continue;
       await othersFirst();
       signal?.throwIfAborted();

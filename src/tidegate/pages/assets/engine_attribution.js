@@ -74,6 +74,16 @@ function integrated({ slopes, p }, [start, end], n) {
   return { start, end, values, before, after, error: sum - (after - before) };
 }
 
+// What takes the place of contributions until they are worked out: the slope at the message itself,
+// along the line. Their sum misses the answer's change by `error`.
+export function estimate(about) {
+  const points = line(about);
+  const [lstm, grams] = points.slopes(1);
+  const values = lstm.map((value, t) => value + grams[t]);
+  const [baseline, probability] = [points.p(0), points.p(1)];
+  return { values, ngrams: grams, baseline, error: values.reduce((sum, value) => sum + value, 0) - (probability - baseline) };
+}
+
 // Everything a walk says of contributions: of each token, of it through the branch, and the error. It
 // stops after each stretch of the line, so that what is typed meanwhile can be answered.
 export function* contributions(about) {

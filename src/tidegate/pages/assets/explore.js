@@ -42,10 +42,10 @@ const provider = {
     drawEffect();
     return texts.map((text) => state.engine.predict(text, options(text)));
   },
-  walk: async (text, label, { signal }) => {
+  walk: async (text, label, { signal, early }) => {
     await drawn();
     signal.throwIfAborted();
-    const walk = await state.engine.walkInTurns(text, { label, ...options(text) }, signal);
+    const walk = await state.engine.walkInTurns(text, { label, ...options(text) }, signal, early);
     if (text === state.text) drawReach(walk);
     return walk;
   },

@@ -48,7 +48,9 @@ function asker({ model, show, provider }) {
       for (const text of sent) {
         // Both are read for the label of the first, or there would be nothing to compare.
         const label = walks.length ? walks[0].labels[walks[0].label] : undefined;
-        const walk = await provider.walk(text, label, { signal });
+        // One that takes long may be drawn with estimates until then; of two, both are waited for.
+        const early = (walk) => { if (!late() && sent.length === 1) show.early(walk); };
+        const walk = await provider.walk(text, label, { signal, early });
         if (late()) return;
         walks.push(walk);
       }
@@ -138,6 +140,12 @@ function showing({ model, text, provider, extra, about, weights }) {
     correct?.show(predictions[0]);
   }
 
+  function put(walks) {
+    walked(true);
+    if (state.walk) state.walk.show(walks);
+    else state.walk = mount(spot, { walks }, { embedded: true, keys: spot, about, weights });
+  }
+
   document.addEventListener("themechange", () => state.walk?.render());
   return {
     node: el("div", {}, alert, status, answers, correct?.node, extra, el("h2", { class: "first" }, "Which words did it"), without, spot),
@@ -153,12 +161,15 @@ function showing({ model, text, provider, extra, about, weights }) {
     },
     // The walk takes longer than the answer: what is shown is the last one's until then.
     walking: () => { spot.setAttribute("aria-busy", "true"); spot.classList.add("late"); },
+    early: (walk) => {
+      spot.classList.remove("late");
+      put([walk]);
+      spot.dataset.early = walk.text;
+    },
     walks: (walks) => {
       spot.removeAttribute("aria-busy");
       spot.classList.remove("late");
-      walked(true);
-      if (state.walk) state.walk.show(walks);
-      else state.walk = mount(spot, { walks }, { embedded: true, keys: spot, about, weights });
+      put(walks);
       spot.dataset.text = walks[0].text;
     },
     unwalked: (why) => {

@@ -88,7 +88,8 @@ function verdict(walk) {
 }
 
 function marks(walk) {
-  return el("span", { class: "soft" }, `As many tokens that say nothing would give ${shown(walk.baseline)}. From there `,
+  return el("span", { class: "soft" }, walk.estimated ? el("strong", {}, "First estimates; what is exact is being worked out. ") : "",
+    `As many tokens that say nothing would give ${shown(walk.baseline)}. From there `,
       el("span", { class: "swatch plus" }, "blue"), " words raise it and ",
       el("span", { class: "swatch minus" }, "orange"), " ones lower it.",
       walk.tokens.some((token) => token.dropped) ? [" ", el("s", {}, "Struck out"), ": not read."] : "",
