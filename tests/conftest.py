@@ -18,6 +18,7 @@ from tidegate.data.dataset import Dataset, from_lists
 from tidegate.engine.bundle import Bundle
 from tidegate.engine.network import weight_shapes
 from tidegate.engine.ngrams import character_runs, quantised
+from tidegate.engine.vectors import n_pieces
 from tidegate.presets import preset
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -91,14 +92,19 @@ def tiny_bundle(seed: int = 0, kind: str = "binary", **settings: object) -> Bund
     )  # fmt: skip
 
 
-PIECES = json.dumps({"pieces": ["▁", "f", "i", "r", "e", "▁f", "re", *"abcdghlmnopstuvxyz"]})
+PIECES = json.dumps(
+    {
+        "pieces": ["▁", "f", "i", "r", "e", "▁f", "re", *"abcdghlmnopstuvxyz"],
+        "words": ["zebra", "ocean"],  # of no vocabulary
+    }
+)
 
 
 def with_vectors(seed: int = 0) -> Bundle:
     """Return a model that reads words out of vocabulary by their pieces."""
     bundle = tiny_bundle(seed, vectors="wordllama", vector_size=6)
     rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(len(json.loads(PIECES)["pieces"]), 6)).astype(np.float16)
+    vectors = rng.normal(size=(n_pieces(PIECES), 6)).astype(np.float16)
     words = rng.normal(size=(len(bundle.tokens), 6)).astype(np.float16)
     weights = {**bundle.weights, "vectors.weight": vectors, "words.weight": words}
     return replace(bundle, weights=weights, pieces=PIECES)
@@ -109,11 +115,11 @@ def with_ngrams(seed: int = 0) -> Bundle:
     bundle = with_vectors(seed)
     config = bundle.config.with_settings(ngrams="linear", ngram_share=0.6)
     rng = np.random.default_rng(seed)
-    n, n_pieces = len(bundle.tokens), len(json.loads(PIECES)["pieces"])
+    n, n_cut = len(bundle.tokens), n_pieces(PIECES)
     pairs = np.array([[i, j] for i in range(2, n + 1) for j in (3, 9, n + 1)], np.int32)
     runs = np.array(sorted({run for word in WORDS for run in character_runs(word)}), np.uint32)
     arrays: dict[str, np.ndarray] = {"pairs": pairs, "run_hashes": runs}
-    for name, count in (("word", n), ("pair", len(pairs)), ("run", len(runs)), ("piece", n_pieces)):
+    for name, count in (("word", n), ("pair", len(pairs)), ("run", len(runs)), ("piece", n_cut)):
         arrays[f"{name}_rows"], arrays[f"{name}_scales"] = quantised(rng.normal(size=(count, 1)))
         arrays[f"{name}_norms"] = rng.uniform(1, 9, count).astype(np.float32)
     del arrays["piece_norms"]

@@ -86,7 +86,9 @@ class TextConfig(_Section):
 class NetworkConfig(_Section):
     """The shape of the network."""
 
-    vectors: str = setting("wordllama", "pretrained word vectors: wordllama, none, or a file")
+    vectors: str = setting(
+        "words", "pretrained word vectors: words, wordllama (its pieces alone), none, or a file"
+    )
     vector_size: int = setting(
         64, "values a pretrained vector is projected to", at_least=1, at_most=65_536
     )

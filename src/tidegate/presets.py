@@ -39,7 +39,7 @@ LESSON = Config(
 MULTILABEL = Config(
     text=TextConfig(max_tokens=80),
     network=NetworkConfig(
-        vector_size=128, embedding_size=16, hidden_size=192,
+        vectors="wordllama", vector_size=128, embedding_size=16, hidden_size=192,
         word_dropout=0.1, channel_dropout=0.1, dropout=0.2,
     ),
     training=TrainingConfig(learning_rate=4e-3, label_smoothing=0.0, threshold="f1"),

@@ -97,7 +97,7 @@ FAULTS: list[Fault] = [
     ("texts that nobody labels", train_on("d.csv", GOOD, "--unlabelled", "more.csv"),
      "unlabelled: only a teacher labels texts; give --teacher too"),
     ("missing vectors", train_on("d.csv", GOOD, "--vectors", "no.txt"),
-     "vectors: 'no.txt': no such file; give wordllama, none or a file"),
+     "vectors: 'no.txt': no such file; give words, wordllama, none or a file"),
     ("no bundle there", command("predict", "{folder}/no", "help"),
      "no bundle there; name a directory that tidegate train wrote"),
     ("unknown verb", command("prognosticate"), "No such command 'prognosticate'"),

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from conftest import tiny_bundle
 from tidegate.engine.bundle import LAYOUT, Bundle
 from tidegate.engine.predictor import Predictor
+from tidegate.engine.tensors import read_tensors
 from tidegate.errors import BundleError
 
 
@@ -102,3 +104,13 @@ def test_an_array_of_the_wrong_shape_is_named(saved: Path, tmp_path: Path) -> No
     ).save(tmp_path / "bad")  # fmt: skip
     with pytest.raises(BundleError, match=r"array output.bias: found \(7,\), \(1,\) is needed"):
         Bundle.load(bad)
+
+
+def test_arrays_that_lie_unaligned_are_read_aligned() -> None:
+    data = safetensors.numpy.save({"bias": np.arange(3, dtype=np.float32)})
+    length = int.from_bytes(data[:8], "little")
+    odd = (length + 1).to_bytes(8, "little") + data[8 : 8 + length] + b" " + data[8 + length :]
+    (bias,) = read_tensors(odd).values()
+    assert bias.tolist() == [0, 1, 2]
+    assert bias.flags.aligned
+    assert not bias.flags.writeable

@@ -188,7 +188,8 @@ def test_nothing_runs_off_the_page(page: Any, tmp_path: Path, width: int) -> Non
 
 EARLY = """async (text) => {
     let early = null;
-    const whole = await tidegate.engine.walkInTurns(text, {}, undefined, (walk) => { early = walk; });
+    const told = (walk) => { early = walk; };
+    const whole = await tidegate.engine.walkInTurns(text, {}, undefined, told);
     return [early, whole];
 }"""
 

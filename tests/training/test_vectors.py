@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from conftest import WORDS
-from tidegate.engine.vectors import WordVectors
+from tidegate.engine.vectors import WordVectors, n_pieces, whole_words
 from tidegate.errors import BundleError
 from tidegate.training.pretrained import load_pretrained
 
@@ -65,7 +65,31 @@ def test_words_at_hand_are_looked_up() -> None:
     assert found.tolist() == [[1, 1], [7, 7], [0, 0]]
 
 
-@pytest.mark.parametrize("pieces", ["nonsense", "[]", "3"])
+def test_words_that_are_listed_are_not_cut() -> None:
+    pieces = json.dumps({"pieces": ["▁", "a", "b", "ab"], "words": ["ab", "ba"]})
+    ours = WordVectors(table=np.arange(6, dtype=np.float32)[:, None], pieces=pieces)
+    assert ours.piece_ids(["ab", "ba", "abb", ""]) == [[4], [5], [0, 3, 2], [0]]
+    assert ours.rows(["ba", "abb"])[:, 0].tolist() == [5.0, pytest.approx(5 / 3)]
+    assert n_pieces(pieces) == 6
+    assert whole_words(json.dumps({"pieces": ["▁fire", "a"], "words": ["flood"]})) == [
+        "fire",
+        "flood",
+    ]
+
+
+def test_whole_words_have_values_beside_those_of_their_pieces() -> None:
+    whole, cut = load_pretrained("words"), vectors()
+    assert whole is not None
+    width = cut.table.shape[1]
+    rows = whole.rows(["horrible", "fire", "zxqv"])
+    for row, word in zip(rows, ["horrible", "fire", "zxqv"], strict=True):
+        np.testing.assert_allclose(row[:width], cut.rows([word])[0], atol=1e-5)
+    assert [bool(row[width:].any()) for row in rows] == [True, True, False]
+    words = whole.rows(whole.whole_words())[:, width:]
+    assert words[words.any(axis=1)].std() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("pieces", ["nonsense", "[]", "3", "{}", '{"words": [], "others": []}'])
 def test_broken_pieces_are_named(pieces: str) -> None:
     with pytest.raises(BundleError, match="the pieces of the vectors are broken"):
         WordVectors(table=np.ones((1, 2), np.float32), pieces=pieces).rows(["a"])

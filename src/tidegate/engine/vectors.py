@@ -1,4 +1,4 @@
-"""Pretrained word vectors at prediction time: a word's vector is the mean of its pieces'.
+"""Pretrained word vectors at prediction time: a word's own vector, or the mean of its pieces'.
 
 Takes a table of piece vectors and what cuts words into pieces, gives a vector for any word, seen in
 training or not. Knows nothing of where the table came from, nor of the network that reads it.
@@ -31,8 +31,9 @@ class WordVectors:
     Attributes
     ----------
     table : (P, D) a vector for each piece, in half or single precision
-    pieces : JSON text: `{"words": […]}`, where each word is one piece of its own and any other has
-        no vector; or `{"pieces": […]}`, byte-pair pieces in id order
+    pieces : JSON text: `{"pieces": […]}`, byte-pair pieces in id order; `{"words": […]}`, where
+        each word is one piece of its own and any other has no vector; or both: the words' rows
+        come behind the pieces', and a word that is listed is not cut
     words, word_table : words whose vectors (n, D) are at hand, so that a message of such words
         cuts nothing
     """
@@ -106,10 +107,8 @@ def whole_words(pieces: str) -> list[str]:
     >>> whole_words('{"pieces": ["▁fire", "fire", "▁a"]}')
     ['fire', 'a']
     """
-    form, listed = _listed(pieces)
-    if form == "words":
-        return list(listed)
-    return [piece[1:] for piece in listed if piece.startswith("▁")]
+    cut, whole = _listed(pieces)
+    return [*(piece[1:] for piece in cut if piece.startswith("▁")), *whole]
 
 
 def n_pieces(pieces: str) -> int:
@@ -120,33 +119,38 @@ def n_pieces(pieces: str) -> int:
     BundleError
         The pieces are no such JSON text as `WordVectors` takes.
     """
-    return len(_listed(pieces)[1])
+    return sum(map(len, _listed(pieces)))
 
 
 @lru_cache(maxsize=4)
-def _listed(pieces: str) -> tuple[str, tuple[str, ...]]:
-    """Return which form pieces have, and what they are; read once, and shared."""
+def _listed(pieces: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the byte-pair pieces and the whole words; read once, and shared."""
     try:
-        ((form, listed),) = parse_json(pieces.encode()).items()
-        if form not in ("words", "pieces") or not isinstance(listed, list):
+        found = dict(parse_json(pieces.encode()).items())
+        if not found or not set(found) <= {"words", "pieces"}:
             raise ValueError("neither words nor pieces")
-        if not set(map(type, listed)) <= {str}:
-            raise ValueError("found something other than texts")
+        for listed in found.values():
+            if not isinstance(listed, list) or not set(map(type, listed)) <= {str}:
+                raise ValueError("found something other than texts")
     except (ValueError, AttributeError, TypeError) as error:
         raise BundleError(f"the pieces of the vectors are broken ({error})") from None
-    return form, tuple(listed)
+    return tuple(found.get("pieces", ())), tuple(found.get("words", ()))
 
 
 @lru_cache(maxsize=4)
 def _cutter(pieces: str) -> Callable[[str], list[int]]:
     """Return the function word → piece ids; made when first needed, and shared."""
-    form, listed = _listed(pieces)
-    index = {piece: i for i, piece in enumerate(listed)}
-    if form == "words":
-        return lambda word: [index[word]] if word in index else []
+    parts, listed = _listed(pieces)
+    index = {piece: i for i, piece in enumerate(parts)}
+    whole = {word: [i] for i, word in enumerate(listed, len(parts))}
+    if not parts:
+        return lambda word: whole.get(word, [])
     remembered = lru_cache(maxsize=65_536)(lambda word: byte_pairs(word, index))
 
     def cut(word: str) -> list[int]:
+        own = whole.get(word)
+        if own is not None:
+            return own
         return remembered(word) if len(word) <= _REMEMBERED else byte_pairs(word, index)
 
     return cut

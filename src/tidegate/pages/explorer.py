@@ -32,7 +32,7 @@ MODULES = (
 # How finely arrays are rounded at the coarsest: to multiples of 2⁻ᵇⁱᵗˢ of their size. The first is
 # the largest by far, and only words out of vocabulary are read by it.
 BITS = {
-    "vectors.weight": 7.0, "words.weight": 8.5, "embedding.weight": 10.4, "lstm.weight": 9.5,
+    "vectors.weight": 4.5, "words.weight": 8.5, "embedding.weight": 10.4, "lstm.weight": 9.5,
     "dense.weight": 9.5,
 }  # fmt: skip
 # A page's bytes, if its arrays can be rounded to them: those of pretrained vectors bear more of it.

@@ -1,4 +1,4 @@
-"""Pretrained word vectors: from the wordllama package, or from a file.
+"""Pretrained word vectors: from the wordllama package, with whole words of ours, or from a file.
 
 Takes the config's `vectors` setting, gives `Pretrained`: a table of piece vectors and what cuts
 words into pieces. Nothing is downloaded.
@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
+from safetensors import safe_open
 
+from tidegate.engine.ngrams import dequantised
 from tidegate.engine.vectors import WordVectors, whole_words
 from tidegate.errors import DataError, MissingExtraError
 
 Floats = npt.NDArray[np.float32]
 MAX_FILE_WORDS = 50_000
+WORDS = Path(__file__).with_name("word_vectors.safetensors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +49,12 @@ class Pretrained:
 
 
 def load_pretrained(source: str) -> Pretrained | None:
-    """Load the vectors a config names: `wordllama`, `none`, or a path.
+    """Load the vectors a config names: `words`, `wordllama`, `none`, or a path.
 
-    A path is a word2vec text file (one word and its values a line), or an .npy array with a .txt
-    file of the same name beside it, one word a line. The first 50,000 words are kept.
+    `wordllama` is a table of word pieces. `words` adds 64 values to it, which some 22,000 English
+    words have: `scripts/build_word_vectors.py` made them. A path is a word2vec text file (one word
+    and its values a line), or an .npy array with a .txt file of the same name beside it, one word a
+    line. The first 50,000 words are kept.
 
     Raises
     ------
@@ -62,12 +67,29 @@ def load_pretrained(source: str) -> Pretrained | None:
         return None
     if source == "wordllama":
         return _wordllama()
+    if source == "words":
+        return _with_words(_wordllama())
     path = Path(source)
     if not path.is_file():
-        raise DataError(f"vectors: {source!r}: no such file; give wordllama, none or a file")
+        raise DataError(f"vectors: {source!r}: no such file; give words, wordllama, none or a file")
     words, table = _npy(path) if path.suffix == ".npy" else _word2vec(path)
-    pieces = json.dumps({"words": words}, separators=(",", ":"))
-    return Pretrained(table=_scaled(table), pieces=pieces)
+    return Pretrained(table=_scaled(table), pieces=_as_json({"words": words}))
+
+
+def _with_words(base: Pretrained) -> Pretrained:
+    """Return pieces with whole words' vectors beside theirs; the words that are no piece follow."""
+    with safe_open(WORDS, framework="numpy") as stream:
+        words = stream.metadata()["words"].split("\n")
+        rows = dequantised(stream.get_tensor("rows"), stream.get_tensor("scales"))
+    pieces: list[str] = json.loads(base.pieces)["pieces"]
+    place = {piece[1:]: i for i, piece in enumerate(pieces) if piece.startswith("▁")}
+    beside = np.zeros((len(pieces), rows.shape[1]), np.float32)
+    known = [(n, place[word]) for n, word in enumerate(words) if word in place]
+    beside[[i for _, i in known]] = rows[[n for n, _ in known]]
+    new = [n for n, word in enumerate(words) if word not in place]
+    listed = [words[n] for n in new]
+    table = np.vstack([np.hstack([base.table, beside]), np.hstack([base.rows(listed), rows[new]])])
+    return Pretrained(table=table, pieces=_as_json({"pieces": pieces, "words": listed}))
 
 
 def _wordllama() -> Pretrained:
@@ -89,7 +111,11 @@ def _wordllama() -> Pretrained:
 def _listed(ids: dict[str, int]) -> str:
     """Return the pieces in id order: all that cutting needs, as merges are ranked by their id."""
     pieces = sorted(ids, key=ids.__getitem__)
-    return json.dumps({"pieces": pieces}, separators=(",", ":"), ensure_ascii=False)
+    return _as_json({"pieces": pieces})
+
+
+def _as_json(listed: dict[str, list[str]]) -> str:
+    return json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
 
 
 def _scaled(table: npt.NDArray[np.floating]) -> Floats:

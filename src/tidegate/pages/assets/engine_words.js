@@ -25,10 +25,10 @@ export function bytePairs(word, index) {
 
 function cutter(pieces) {
   if (!pieces) return () => [];
-  const listed = pieces.words ?? pieces.pieces;
-  const index = new Map(listed.map((piece, id) => [piece, id]));
-  if (pieces.words) return (word) => (index.has(word) ? [index.get(word)] : []);
-  return (word) => bytePairs(word, index);
+  const { pieces: parts = [], words: listed = [] } = pieces;
+  const index = new Map(parts.map((piece, id) => [piece, id]));
+  const whole = new Map(listed.map((word, n) => [word, parts.length + n]));
+  return (word) => (whole.has(word) ? [whole.get(word)] : parts.length ? bytePairs(word, index) : []);
 }
 
 // The mean of some rows, zeros of none.
