@@ -51,6 +51,7 @@ def make_app(
     routes.add_files(app, service)
     routes.add_feedback(app, service)
     routes.add_models(app, service)
+    routes.add_pages(app, service)
     routes.add_health(app, service)
     routes.add_page(app)
     _faults(app)

@@ -162,6 +162,19 @@ def add_models(app: FastAPI, service: Service) -> None:
         kept = service.feedback is not None
         return as_json({**service.models.get(name).detail(), "takes_feedback": kept})
 
+    @app.post(
+        "/v1/models/{name}/reload",
+        tags=["models"],
+        summary="Read a model again (admin)",
+        responses={200: {"model": schemas.Reloaded}, **_problems(403, 404, 409)},
+    )
+    async def reload(name: str) -> Response:
+        return await service.reload(name)
+
+
+def add_pages(app: FastAPI, service: Service) -> None:
+    """Add the pages that lie in a model's bundle."""
+
     @app.get(
         "/v1/models/{name}/report",
         tags=["models"],
@@ -185,15 +198,6 @@ def add_models(app: FastAPI, service: Service) -> None:
     )
     async def show_mistakes(name: str) -> Response:
         return service.page(name, "mistakes.html")
-
-    @app.post(
-        "/v1/models/{name}/reload",
-        tags=["models"],
-        summary="Read a model again (admin)",
-        responses={200: {"model": schemas.Reloaded}, **_problems(403, 404, 409)},
-    )
-    async def reload(name: str) -> Response:
-        return await service.reload(name)
 
 
 def add_health(app: FastAPI, service: Service) -> None:

@@ -113,17 +113,7 @@ def fit(
         for number in range(len(course.history), config.epochs):
             model.train()
             for batch in batches(number)[len(course.losses) :]:
-                rows, share = part_of(batch, team)
-                ids, lengths, targets = _take(train, rows)
-                course.draw(number)
-                with _precision(config):
-                    logits = model(ids, lengths).float()
-                loss = loss_of(
-                    logits, targets, None if train.weights is None else train.weights[rows]
-                )
-                right = n_right(logits.detach(), targets, kind=kind)
-                where = f"epoch {number + 1}, step {len(course.losses) + 1}"
-                course.step(loss, right=right, share=share, what=where)
+                _learn(course, train, batch, number=number, loss_of=loss_of, kind=kind)
             mean, last = course.loss()
             check_converges(
                 mean, kind=kind, n_outputs=outputs, weight=weight, what=f"epoch {number + 1}",
@@ -143,6 +133,21 @@ def fit(
         course.interrupted()
         raise
     return course.history
+
+
+def _learn(
+    course: Course, train: Encoded, batch: Tensor, *, number: int, loss_of: Loss, kind: Kind
+) -> None:
+    """Take one step: the loss of the batch's rows, or of this one's part of them."""
+    rows, share = part_of(batch, course.team)
+    ids, lengths, targets = _take(train, rows)
+    course.draw(number)
+    with _precision(course.config):
+        logits = course.model(ids, lengths).float()
+    loss = loss_of(logits, targets, None if train.weights is None else train.weights[rows])
+    right = n_right(logits.detach(), targets, kind=kind)
+    where = f"epoch {number + 1}, step {len(course.losses) + 1}"
+    course.step(loss, right=right, share=share, what=where)
 
 
 class Course:
