@@ -62,7 +62,7 @@ _SEVERAL_BY_ENCODER: dict[str, Any] = {"augment": 2, "epochs": 4}
 # What follows from the rows, their classes and their length, see `fitted`.
 AUTOMATIC = frozenset(
     {"epochs", "batch_size", "learning_rate", "hidden_size", "min_count", "ngram_share"}
-    | {"word_dropout", "channel_dropout", "dropout"}
+    | {"vector_size", "word_dropout", "channel_dropout", "dropout"}
 )
 # Of a blend too, so that it takes minutes whatever the rows and the classes.
 BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share", "kernel_share"})
@@ -163,7 +163,9 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
         "epochs": max(epochs, math.ceil(steps / math.ceil(rows / 32))),
         "batch_size": 32 if rows < 10_000 else 64,
         "learning_rate": 2e-3 if rows < 10_000 else 3e-3,
-        "hidden_size": 32 if classes < 20 else 64,
+        "hidden_size": 32 if classes < MANY_CLASSES else 64,
+        # Every piece has a row of so many values in the bundle, and of many classes 48 more.
+        "vector_size": 64 if classes < MANY_CLASSES else 32,
         "min_count": 1 if rows < 1000 else 2,
         # With so few rows a class, an LSTM has hardly seen any of them.
         "ngram_share": 0.6 if rows >= 20 * classes else 0.9,

@@ -36,7 +36,7 @@ def test_changed_labels_stand_first() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["trec", "mpqa"])
+@pytest.mark.parametrize("name", ["trec", "mpqa", "emotion"])
 def test_changed_labels_of_real_messages_stand_first(name: str) -> None:
     path = shared_file(f"dev/{name}.csv")
     dataset, wrong = flipped(read_dataset(path, DataConfig(label=("label",))), 0.05, seed=0)

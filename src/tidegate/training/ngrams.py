@@ -37,7 +37,7 @@ WEIGHT = 3.0  # of words and pairs beside runs of characters, of which a word ha
 FEW_ROWS = 1000
 DENSE_ROWS = 1500  # up to which all inner products of rows are kept
 RANK = 48  # of the vectors' weights, where there are more outputs than that
-MAX_RUN_BYTES, MAX_PAIR_BYTES = 2_500_000, 1_500_000
+MAX_RUN_BYTES, MAX_PAIR_BYTES = 2_200_000, 1_500_000
 _FLOOR_QUANTILE = 0.01  # of the training rows' squared norms
 
 Ids = Sequence[Sequence[int]]
