@@ -4,8 +4,9 @@
 
 MODEL and LESSON are bundles, of the default preset and of the lesson's. A key is a character typed
 at the end of a message of 25 tokens: until label, probability and effects are drawn, layout
-included; until its gates are drawn, and until its whole walk is, contributions included. The differences are from Python's answers to 2,000
-messages of the reference data and 2,000 altered ones. Needs Debian's chromium and Playwright.
+included; until its gates are drawn; and until its whole walk is, contributions included. The
+differences are from Python's answers to 2,000 messages of the reference data and 2,000 altered
+ones. Needs Debian's chromium and Playwright.
 """
 
 from __future__ import annotations
