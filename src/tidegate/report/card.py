@@ -31,9 +31,9 @@ def with_report(
     Parameters
     ----------
     title : what the model is called
-    private : leave the messages out that report.html shows otherwise, the most instructive ones of
-        those held out (card and report.json never hold any), and the hashes of the rows learned
-        from, by which a message that somebody guesses could be found among them
+    private : leave the messages out that report.html and mistakes.html show otherwise, the most
+        instructive ones of those held out (card and report.json never hold any), and the hashes of
+        the rows learned from, by which a message that somebody guesses could be found among them
     findings : what is wrong with the data, as `check` tells it, for the report
     """
     data = json.dumps(scored.to_dict(), indent=1, allow_nan=False) + "\n"
