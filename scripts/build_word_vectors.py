@@ -22,6 +22,8 @@ import safetensors.numpy
 import torch
 
 from tidegate.engine.ngrams import quantised
+from tidegate.engine.vectors import cut_words
+from tidegate.training.pretrained import load_pretrained, pieces_hash
 
 LAYER, SIZE, BATCH = 3, 64, 512
 PLACE = Path(__file__).parents[1] / "src" / "tidegate" / "training" / "word_vectors.safetensors"
@@ -61,12 +63,22 @@ def main() -> None:
     folder = Path(sys.argv[1])
     words = listed(folder)
     rows, scales = quantised(reduced(read_alone(folder, words)))
+    beside = load_pretrained("wordllama")
+    if beside is None:
+        raise SystemExit("wordllama is needed: its pieces stand beside the words")
+    cuts = cut_words(words, beside.pieces)
+    arrays = {
+        "rows": rows, "scales": scales,
+        "cuts": np.concatenate([np.array(cut, np.uint16) for cut in cuts]),
+        "cut_lengths": np.array([len(cut) for cut in cuts], np.uint8),
+    }  # fmt: skip
     facts = {
+        "pieces_sha256": pieces_hash(beside.pieces),
         "words": "\n".join(words),
         "source": "sentence-transformers/all-MiniLM-L6-v2, layer 3, words read alone",
         "licence": "Apache-2.0",
     }
-    safetensors.numpy.save_file({"rows": rows, "scales": scales}, PLACE, facts)
+    safetensors.numpy.save_file(arrays, PLACE, facts)
     print(f"{len(words):,} words, {PLACE.stat().st_size / 1e6:.2f} MB: {PLACE}")
 
 

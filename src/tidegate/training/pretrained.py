@@ -6,9 +6,11 @@ words into pieces. Nothing is downloaded.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ import safetensors.numpy
 from safetensors import safe_open
 
 from tidegate.engine.ngrams import dequantised
-from tidegate.engine.vectors import WordVectors, whole_words
+from tidegate.engine.vectors import WordVectors, cut_words, piece_means, whole_words
 from tidegate.errors import DataError, MissingExtraError
 
 Floats = npt.NDArray[np.float32]
@@ -65,10 +67,8 @@ def load_pretrained(source: str) -> Pretrained | None:
     """
     if source == "none":
         return None
-    if source == "wordllama":
-        return _wordllama()
-    if source == "words":
-        return _with_words(_wordllama())
+    if source in ("wordllama", "words"):
+        return _packaged(source)
     path = Path(source)
     if not path.is_file():
         raise DataError(f"vectors: {source!r}: no such file; give words, wordllama, none or a file")
@@ -76,11 +76,21 @@ def load_pretrained(source: str) -> Pretrained | None:
     return Pretrained(table=_scaled(table), pieces=_as_json({"words": words}))
 
 
+@lru_cache(maxsize=1)  # each fold and each member of a blend asks for it
+def _packaged(source: str) -> Pretrained:
+    """Return the vectors that come with packages; nobody may change the table."""
+    found = _wordllama() if source == "wordllama" else _with_words(_wordllama())
+    found.table.flags.writeable = False
+    return found
+
+
 def _with_words(base: Pretrained) -> Pretrained:
     """Return pieces with whole words' vectors beside theirs; the words that are no piece follow."""
     with safe_open(WORDS, framework="numpy") as stream:
-        words = stream.metadata()["words"].split("\n")
+        facts = stream.metadata()
+        words = facts["words"].split("\n")
         rows = dequantised(stream.get_tensor("rows"), stream.get_tensor("scales"))
+        cuts = np.split(stream.get_tensor("cuts"), np.cumsum(stream.get_tensor("cut_lengths"))[:-1])
     pieces: list[str] = json.loads(base.pieces)["pieces"]
     place = {piece[1:]: i for i, piece in enumerate(pieces) if piece.startswith("▁")}
     beside = np.zeros((len(pieces), rows.shape[1]), np.float32)
@@ -88,8 +98,17 @@ def _with_words(base: Pretrained) -> Pretrained:
     beside[[i for _, i in known]] = rows[[n for n, _ in known]]
     new = [n for n, word in enumerate(words) if word not in place]
     listed = [words[n] for n in new]
-    table = np.vstack([np.hstack([base.table, beside]), np.hstack([base.rows(listed), rows[new]])])
+    # The words were cut when the table was made; another release of WordLlama may cut otherwise.
+    same = facts["pieces_sha256"] == pieces_hash(base.pieces)
+    ids = [cuts[n].tolist() for n in new] if same else cut_words(listed, base.pieces)
+    means = piece_means(ids, lambda rows_of: base.table[rows_of], width=base.table.shape[1])
+    table = np.vstack([np.hstack([base.table, beside]), np.hstack([means, rows[new]])])
     return Pretrained(table=table, pieces=_as_json({"pieces": pieces, "words": listed}))
+
+
+def pieces_hash(pieces: str) -> str:
+    """Return what tells one list of pieces from another."""
+    return hashlib.sha256(pieces.encode()).hexdigest()
 
 
 def _wordllama() -> Pretrained:
