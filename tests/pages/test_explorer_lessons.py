@@ -194,6 +194,7 @@ EARLY = """async (text) => {
 }"""
 
 
+@pytest.mark.slow
 def test_a_slow_walk_is_drawn_with_estimates_first(page: Any, tmp_path: Path) -> None:
     text = " ".join(WORDS[:6])
     bundle = tiny_bundle(1, hidden_size=256)
