@@ -23,6 +23,9 @@ from tidegate.training.score import Scored
 from tidegate.walking.walk import walk
 
 _SHOWN_ROWS = 20
+_FEWEST_WALKED = 3
+# H² of the layers of which so many are walked: contributions of larger ones take a second each.
+_QUICK = 128**2
 
 
 def right(scored: Scored) -> npt.NDArray[np.float64]:
@@ -36,20 +39,20 @@ def right(scored: Scored) -> npt.NDArray[np.float64]:
 
 def mistakes_section(scored: Scored, *, private: bool) -> str:
     """Return the table of the hardest mistakes, each with a link to its walk."""
-    walked = not private and _can_walk(scored)
+    walked = 0 if private else _n_walked(scored)
     rows = [
         [
             message_cell(scored.test.texts[i], private=private),
-            _place(int(scored.test.rows[i]), walked=walked),
+            _place(int(scored.test.rows[i]), walked=k < walked),
             *_told(scored, i),
         ]
-        for i in hardest(scored)
+        for k, i in enumerate(hardest(scored))
     ]
     if scored.test.kind == "multilabel":
         return table(["message", "row", "share of labels right"], rows)
     note = "Wrong and surest of it: a hard message, or a wrong label."
     if walked:
-        note += " The row's number leads to the message's walk."
+        note += " A row's number leads to the message's walk."
     head = ["message", "row", "its label", "probability given to it"]
     return f"<p class=soft>{note}</p>" + table(head, rows)
 
@@ -59,8 +62,8 @@ def mistakes_walked(scored: Scored, *, title: str) -> str | None:
 
     A walk is that of the bundle's model.
     """
-    found = hardest(scored)
-    if not found or not _can_walk(scored):
+    found = hardest(scored)[: _n_walked(scored)]
+    if not found:
         return None
     predictor, test = Predictor(scored.bundle, engine="numpy"), scored.test
     cases: list[dict[str, Any]] = []
@@ -107,8 +110,13 @@ def _sentence(scored: Scored, i: int) -> str:
     return f"Its label is “{label}”, given a probability of {_given(scored)[i]:.3f} when held out."
 
 
-def _can_walk(scored: Scored) -> bool:
-    return scored.bundle.config.network.cell == "lstm"
+def _n_walked(scored: Scored) -> int:
+    """Return how many of the mistakes are walked: fewer of a large model, none but of an LSTM."""
+    network = scored.bundle.config.network
+    if network.cell != "lstm":
+        return 0
+    work = network.hidden_size**2 * network.num_layers
+    return max(_FEWEST_WALKED, min(_SHOWN_ROWS, _SHOWN_ROWS * _QUICK // work))
 
 
 def _place(row: int, *, walked: bool) -> str:
