@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -20,6 +21,10 @@ from tidegate.engine.network import weight_shapes
 from tidegate.engine.ngrams import character_runs, quantised
 from tidegate.engine.vectors import n_pieces
 from tidegate.presets import preset
+
+# A case may take long because something else runs on the machine: no test is timed.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
