@@ -34,6 +34,7 @@ LESSON = Config(
 
 # Rare labels have few rows to learn from: a wider network, far less regularised, read further,
 # that knows words by their pretrained vectors more than by its own.
+# Whole words' vectors have not been measured there, and would take 4 MB at this width.
 # Smoothing would pull the probability of every absent label towards ½, most of them labels a
 # message never has.
 MULTILABEL = Config(

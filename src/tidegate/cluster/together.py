@@ -114,8 +114,9 @@ def _work(about: dict[str, Any]) -> None:
 
         with torch_threads(1):
             fit_network(
-                prepared, sample_weight, None, work=work, name=name, team=team, on_epoch=on_epoch
-            )
+                prepared, sample_weight, None, work=work, name=name,
+                team=team if team.size > 1 else None, on_epoch=on_epoch,
+            )  # fmt: skip
 
 
 def _file(folder: str, name: str) -> Path:

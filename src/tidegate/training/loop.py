@@ -32,7 +32,7 @@ from tidegate.training.losses import (
     n_right,
 )
 from tidegate.training.model import MessageNet
-from tidegate.training.team import Alone, Team, part_of
+from tidegate.training.team import Team, part_of
 
 SAVE_EVERY_S = 5.0  # of work in an epoch that a killed run may lose
 _SAVING_SHARE = 0.02  # of the time, at most, goes into keeping work
@@ -106,7 +106,6 @@ def fit(
     loss_of = make_loss(weights, kind=kind, smoothing=config.label_smoothing)
     watch = partial(_watch, loss=make_loss(weights, kind=kind, smoothing=0.0))
     batches = _batches(train, config)
-    team = Alone() if team is None else team
     course = Course(model, config, steps_an_epoch=len(batches(0)), work=work, name=name, team=team)
     weight = 1.0 if train.weights is None else float(train.weights.mean())
     try:
@@ -157,7 +156,7 @@ class Course:
     ----------
     steps_an_epoch : what the learning rate's course is made for
     work, name : where it is kept, and perhaps was before; its name there
-    team : those who train together
+    team : those who train together; None: this process alone
 
     Attributes
     ----------
@@ -173,7 +172,7 @@ class Course:
         steps_an_epoch: int,
         work: Workspace | None,
         name: str,
-        team: Team,
+        team: Team | None,
     ) -> None:
         self.model, self.config, self.work, self.name = model, config, work, name
         self.team = team
@@ -199,7 +198,7 @@ class Course:
 
         So a team goes on as it would have gone on, though one checkpoint is all that it keeps.
         """
-        if self.team.size > 1:
+        if self.team is not None:
             place = [self.config.seed, number, len(self.losses), self.team.rank]
             torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
@@ -218,14 +217,14 @@ class Course:
             The loss is not finite.
         """
         self.optimizer.zero_grad()
-        if self.team.size > 1:
+        if self.team is not None:
             (loss * share).backward()
             counted = torch.tensor([float(loss.detach()) * share, right * (share > 0)])
             grads = [p.grad for p in self.model.parameters() if p.grad is not None]
             self.team.add_up([*grads, counted])
             loss, right = counted[0], float(counted[1])
         check_finite(loss, what=what, rate=self.config.learning_rate, cure=_CURE)
-        if self.team.size == 1:
+        if self.team is None:
             loss.backward()
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)

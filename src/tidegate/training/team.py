@@ -26,21 +26,12 @@ class Team(Protocol):
         """Put into each tensor the sum of what all have in it."""
 
 
-class Alone:
-    """A team of one."""
-
-    rank, size = 0, 1
-
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Leave each tensor as it is."""
-
-
-def part_of(batch: Tensor, team: Team) -> tuple[Tensor, float]:
+def part_of(batch: Tensor, team: Team | None) -> tuple[Tensor, float]:
     """Return this one's rows of a batch, and what share of it they are.
 
     Who would have none, in a batch of fewer rows than members, reads one that counts nothing.
     """
-    if team.size == 1:
+    if team is None:
         return batch, 1.0
     mine = batch[team.rank :: team.size]
     return (mine, len(mine) / len(batch)) if len(mine) else (batch[:1], 0.0)

@@ -22,16 +22,16 @@ function draw({ name, cases, walks }) {
   const spot = el("div");
   const said = el("p", { "aria-live": "polite" });
   const list = el("select", { name: "mistake", onchange: () => { location.hash = `row-${cases[list.value].row}`; } },
-    cases.map(({ row, text }, n) => el("option", { value: n }, `row ${row}: ${brief(text)}`)));
+    cases.map(({ row, text }, n) => el("option", { value: n }, `row ${row}: ${visible(brief(text))}`)));
   // The walks share one set of weights, which travels with the first of them.
   const weights = (direction) => walks[0].directions.find(({ layer, reverse }) => layer === direction.layer && reverse === direction.reverse);
-  let shown = null;
+  let page = null;
   const show = () => {
     const n = numberOf(cases);
     list.value = String(n);
-    said.textContent = `${cases[n].said} ${now(walks[n])}`;
-    if (shown) shown.show([walks[n]]);
-    else shown = mount(spot, { walks: [walks[n]] }, { embedded: true, weights });
+    said.textContent = `${visible(cases[n].said)} ${now(walks[n])}`;
+    if (page) page.show([walks[n]]);
+    else page = mount(spot, { walks: [walks[n]] }, { embedded: true, weights });
   };
   root.replaceChildren(el("h1", {}, `Mistakes of ${name}`), el("p", {}, el("label", {}, "Message ", list)), said, spot);
   addEventListener("hashchange", show);
