@@ -29,7 +29,8 @@ _NAMES = {
 }  # fmt: skip
 _PUBLIC = (
     "Messages of the data stand in this page, under “The hardest mistakes” and, where there are "
-    "any, “Labels to look at again”: pass it on as you would pass on them. "
+    "any, “Labels to look at again”, and in <code>mistakes.html</code> beside it: pass them on as "
+    "you would pass on the messages. "
     "<code>tidegate train --private</code> leaves them out."
 )
 _PRIVATE = (
