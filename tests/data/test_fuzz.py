@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import random
 import resource
 import time
@@ -116,8 +117,9 @@ def read_whole(path: Path) -> None:
     read_dataset(path)
 
 
-def hold(name: str, n: int, folder: Path) -> None:
-    rng, data, path = random.Random(name), KINDS[name](), folder / name
+def hold(name: str, n: int, folder: Path, *, seconds: float = math.inf, seed: str = "") -> None:
+    rng, data, path = random.Random(name + seed), KINDS[name](), folder / name
+    end = time.monotonic() + seconds
     path.write_bytes(data)
     read_whole(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -129,6 +131,8 @@ def hold(name: str, n: int, folder: Path) -> None:
         except TidegateError as error:
             assert "\n" not in str(error), (number, error)
         assert time.process_time() - start < LONGEST_S, number
+        if time.monotonic() > end:
+            break
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert grown < MOST_BYTES
 
@@ -142,3 +146,9 @@ def test_a_mutated_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_ten_thousand_mutated_files(name: str, tmp_path: Path) -> None:
     hold(name, 10_000 // len(KINDS) + 1, tmp_path)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", KINDS)
+def test_mutated_files_for_ten_minutes_in_all(name: str, tmp_path: Path) -> None:
+    hold(name, 1_000_000, tmp_path, seconds=600 / len(KINDS), seed=" again")

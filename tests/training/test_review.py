@@ -128,3 +128,17 @@ def test_corrections_of_another_file_are_refused(
     assert told in error
     assert error.count("\n") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.csv", "rows.csv"]
+
+
+def test_a_row_that_cannot_be_written_as_it_was_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, fixes, output = (tmp_path / name for name in ("rows.csv", "c.csv", "out.csv"))
+    path.write_bytes(b"text,target\na fire,1\n\nsun \x81,0\n")
+    fixes.write_text("row,column,before,after,text\n1,,1,0,a fire\n")
+    command = ["review", str(path), "--apply", str(fixes), "-o", str(output)]
+    assert main(command) == 2
+    assert "byte 0x81 is not UTF-8" in capsys.readouterr().err
+    assert not output.exists()
+    assert main([*command, "--encoding", "latin-1"]) == 0
+    assert output.read_text().splitlines() == ["text,target", "a fire,0", "sun \x81,0"]

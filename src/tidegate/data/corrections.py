@@ -106,6 +106,8 @@ def _corrected(
     left, new = dict(corrections), new_names(data.name)
     old = {name: label for label, name in new.items()}
     for record in source.records():
+        if record.fault and not (record.blank or record.short):  # it cannot be written as it was
+            raise DataError(f"{source.name}: row {record.row}: {record.fault}")
         values = dict(record.values)
         for column in data.label:
             found = str(values.get(column) or "").strip()
