@@ -21,6 +21,7 @@ import pytest
 from tidegate.config import DataConfig
 from tidegate.data import compression
 from tidegate.data.dataset import read_dataset
+from tidegate.data.encodings import encoding_of
 from tidegate.data.parquet_footer import sizes_of
 from tidegate.data.records import open_records
 from tidegate.errors import DataError, MissingExtraError, TidegateError
@@ -265,3 +266,33 @@ def test_names_that_no_file_can_have_are_told(tmp_path: Path) -> None:
 
 def test_the_limits_are_as_documented() -> None:
     assert (compression.MAX_EXPANSION, compression.SMALL_BYTES) == (200, 64 << 20)
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        b"\x49\x15\x06\x00",  # field 4, its groups, is a list of one number
+        b"\x49\x1c\x19\x18\x01x\x00\x00",  # a group whose columns are a list of one text
+        b"\x49\x1c\x19\x1c\x35\x06\x00\x00\x00",  # a column whose metadata are a number
+    ],
+)
+def test_a_footer_of_parquet_of_other_kinds_is_refused(footer: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "d.parquet"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(ValueError, match="metadata"):
+        sizes_of(path)
+
+
+def test_a_member_of_a_zip_without_a_name_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(""), "text,target\nfire,1\nsun,0\n")
+    assert len(read_dataset(path)) == 2
+
+
+def test_many_bytes_that_are_not_utf8_are_counted_up_to_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes(b"text,target\n" + (b"caf\xe9 " * 300_000 + b",1\n") * 5)
+    assert encoding_of(path, "d.csv").name == "cp1252"
+    path.write_bytes(b"text,target\n" + ("é\n" * 300_000).encode() * 5 + b"\x81\n" * 1_200_000)
+    assert "more than 1" in encoding_of(path, "d.csv").notes[0]

@@ -152,7 +152,8 @@ def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [
         member
         for member in archive.infolist()
-        if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+        # `is_dir` fails on a name that is empty.
+        if not member.filename.endswith("/") and not member.filename.startswith("__MACOSX/")
     ]
 
 

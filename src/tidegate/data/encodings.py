@@ -27,6 +27,7 @@ from tidegate.data.compression import open_bytes
 from tidegate.errors import ConfigError, DataError
 
 _CHUNK_BYTES = 1 << 20
+_ENOUGH = 1_000_000  # bytes that are not UTF-8, which tell what the file is
 _SAMPLE_BYTES = 1 << 16
 _MAGIC = {
     b"\x89PNG": "a PNG picture",
@@ -196,9 +197,13 @@ def _not_utf8(path: Path, name: str, fault: str) -> Encoding:
         whole += len(_WHOLE.findall(text))
         lines += text.count("\n")
         bad_lines += sum(1 for _ in re.finditer("[\udc80-\udcff][^\n]*", text))
+        if bad > _ENOUGH:
+            break
+    many = "more than " * (bad > _ENOUGH)
+    where = f"such bytes stand in {many}{bad_lines} of its lines"
     spoiled = Encoding(
         name="utf-8-sig", faulty=True, escapes=True,
-        notes=(f"{name}: {fault} is not UTF-8; such bytes stand in {bad_lines} of its lines",),
+        notes=(f"{name}: {fault} is not UTF-8; {where}",),
     )  # fmt: skip
     if whole >= bad:
         return spoiled
@@ -224,6 +229,8 @@ def _is_western(path: Path, name: str) -> bool:
         for text in _texts(path, name, "cp1252", errors="strict"):
             high += len(_WHOLE.findall(text))
             unlikely += sum(len(found[0]) for found in _UNLIKELY.finditer(text))
+            if unlikely > _ENOUGH:
+                break
     except UnicodeDecodeError:
         return False
     return unlikely <= _UNLIKELY_SHARE * high

@@ -58,13 +58,12 @@ def sizes_of(path: Path) -> Sizes:
         expanded = longest = 0
         for group in _list(footer, 4):
             values = 0
-            for chunk in _list(group, 1):
-                column = chunk.get(3)
-                if not isinstance(column, dict):
-                    raise ValueError("a column without metadata")
+            for chunk in _list(_struct(group), 1):
+                column = _struct(_struct(chunk).get(3))
                 expanded += max(_integer(column, 6), 0)
                 if _integer(column, 1) == _BYTE_ARRAY:
-                    start = min(column.get(11, 1 << 62), _integer(column, 9))
+                    starts = [_integer(column, field) for field in (9, 11) if field in column]
+                    start = min(starts, default=-1)
                     if not 0 <= start < size:
                         raise ValueError("a column that begins outside the file")
                     stream.seek(start)
@@ -79,7 +78,13 @@ def _longest_value(column: dict[int, Any], page: bytes) -> int:
         return _integer(column, 6)
     header = _Thrift(page)
     head = header.fields(2)  # the type of the first page, and its size decompressed
-    return head.get(2, 0) if head.get(1) == _DICTIONARY_PAGE else 0
+    return _integer(head, 2) if head.get(1) == _DICTIONARY_PAGE else 0
+
+
+def _struct(value: Any) -> dict[int, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("a column without metadata")
+    return value
 
 
 def _integer(struct: dict[int, Any], field: int) -> int:
