@@ -197,6 +197,7 @@ class Config:
     data, text, network, training, distillation : the sections
     automatic : fields whose value is set from the data before training, see `presets.fitted`; one
         that is chosen by `with_settings` no longer is
+    followed : fields whose value was set from the data
 
     Examples
     --------
@@ -213,6 +214,7 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     automatic: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    followed: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def with_settings(self, **settings: Any) -> Config:
         """Return a copy with the named fields replaced; names are unique over all sections.
@@ -231,6 +233,7 @@ class Config:
         return replace(
             self,
             automatic=self.automatic - set(settings),
+            followed=self.followed - set(settings),
             **{s: replace(getattr(self, s), **c) for s, c in changes.items()},
         )
 

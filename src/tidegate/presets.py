@@ -53,10 +53,12 @@ _SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
 _BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {
     "teacher_folds": 8, "kernel_share": 0.3, "augment": 1, "word_dropout": 0.1,
 }  # fmt: skip
-# An encoder's soft labels on many made texts are what regularises: less of the rest is needed.
+# An encoder's soft labels on many made texts are what regularises: less of the rest is needed. An
+# LSTM takes up much more of them than n-grams can, which would hold it back, and some more of them
+# with 64 units than with 32.
 _BY_ENCODER: dict[str, Any] = {
-    "augment": 8, "label_smoothing": 0.0, "epochs": 4,
-    "word_dropout": 0.05, "channel_dropout": 0.15, "dropout": 0.15,
+    "label_smoothing": 0.0, "word_dropout": 0.05, "channel_dropout": 0.15, "dropout": 0.15,
+    "hidden_size": 64, "ngrams": "none",
 }  # fmt: skip
 _SEVERAL_BY_ENCODER: dict[str, Any] = {"augment": 2, "epochs": 4}
 
@@ -68,19 +70,22 @@ AUTOMATIC = frozenset(
 # Of a blend too, so that it takes minutes whatever the rows and the classes.
 BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share", "kernel_share"})
 MANY_CLASSES = 20
+# Of an encoder's student: the fewer rows, the more texts are made of each, up to 32.
+ENCODER_AUTOMATIC = frozenset({"augment", "epochs"})
+TAUGHT_TEXTS, TAUGHT_READS = 54_000, 216_000  # made and given; read by the student in training
 BLEND_READS = 900_000  # messages that the LSTMs of a blend read in training, all together
 DEFAULT = replace(Config(), automatic=AUTOMATIC)
 
 
-def _blend_of(base: Config, settings: dict[str, Any]) -> Config:
-    """Return a config with a blend's settings, its size set from the data."""
+def _with(base: Config, settings: dict[str, Any], automatic: frozenset[str]) -> Config:
+    """Return a config with settings, and others set from the data."""
     found = base.with_settings(**settings)
-    return replace(found, automatic=found.automatic | BLEND_AUTOMATIC)
+    return replace(found, automatic=found.automatic | automatic)
 
 
 PRESETS: dict[str, Config] = {
     "default": DEFAULT,
-    "best": _blend_of(DEFAULT, _BY_BLEND),
+    "best": _with(DEFAULT, _BY_BLEND, BLEND_AUTOMATIC),
     "lesson": LESSON,
     "multilabel": MULTILABEL,
 }
@@ -110,9 +115,10 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
     if name != "best":
         return PRESETS[name]
     base = MULTILABEL if several else DEFAULT
-    if teacher in ("none", "blend") and not several:
-        return _blend_of(base, _BY_BLEND)
-    return base.with_settings(**_taught(teacher, several=several))
+    automatic = frozenset[str]()
+    if not several:
+        automatic = BLEND_AUTOMATIC if teacher in ("none", "blend") else ENCODER_AUTOMATIC
+    return _with(base, _taught(teacher, several=several), automatic)
 
 
 def untaught(config: Config, *, several: bool) -> Config:
@@ -128,6 +134,7 @@ def untaught(config: Config, *, several: bool) -> Config:
     chosen = {k: v for section in config.to_dict().values() for k, v in section.items()}
     # What somebody chose stays: only what the teacher's preset set is set back.
     names = [name for name, value in taught.items() if chosen[name] == value]
+    names += sorted(config.followed & ENCODER_AUTOMATIC)
     plain = {name: settings[name] for name in (*names, "teacher", "augment")}
     found = config.with_settings(unlabelled="", **plain)
     return replace(found, automatic=found.automatic | (base.automatic & set(names)))
@@ -175,7 +182,17 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
         "dropout": 0.5 - 0.2 * many,
     }
     values |= _blend_size(rows * int(values["epochs"]), classes)
-    return config.with_settings(**{k: v for k, v in values.items() if k in config.automatic})
+    if config.distillation.teacher not in ("none", "blend"):
+        values |= _taught_size(rows)
+    set_now = {k: v for k, v in values.items() if k in config.automatic}
+    return replace(config.with_settings(**set_now), followed=config.followed | frozenset(set_now))
+
+
+def _taught_size(rows: int) -> dict[str, Any]:
+    """Return how many texts are made for an encoder to label, and how the student reads them."""
+    augment = min(32, max(1, round(TAUGHT_TEXTS / rows) - 1))
+    reads = TAUGHT_READS / (rows * (1 + augment))
+    return {"augment": augment, "epochs": min(8, max(4, round(reads)))}
 
 
 def _blend_size(reads: int, classes: int) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def test_ten_kills_of_a_run_with_an_encoder(encoder: Path, tmp_path: Path) -> No
     assert "licence: apache-2.0" in card
     report = json.loads((tmp_path / "whole" / "model" / "report.json").read_text())
     rivals = [r["name"] for r in report["rivals"]]
-    assert rivals[1] == "the same network, no teacher"
+    assert rivals[1] == "default, no teacher"
     assert rivals[2].startswith("teacher: ")
 
 

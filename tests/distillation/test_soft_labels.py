@@ -18,7 +18,7 @@ from tidegate.distillation.neighbours import neighbours
 from tidegate.distillation.student import learner_of, train_student
 from tidegate.engine.predictor import Predictor
 from tidegate.errors import ConfigError
-from tidegate.presets import preset, untaught
+from tidegate.presets import fitted, preset, untaught
 from tidegate.training.pretrained import Pretrained
 
 TEXTS = [
@@ -168,11 +168,28 @@ def test_a_leaked_label_would_show() -> None:
     assert all(np.array_equal(one.weights[k], other.weights[k]) for k in one.weights)
 
 
+def test_fewer_rows_have_more_made_texts_and_more_passes() -> None:
+    taught = preset("best", teacher="an/encoder")
+    sizes = {}
+    for n in (500, 6000, 60_000):
+        config = fitted(taught, rows=n, classes=2, words=15.0)
+        sizes[n] = (config.distillation.augment, config.training.epochs)
+        plain, default = (
+            fitted(c, rows=n, classes=2, words=15.0)
+            for c in (untaught(config, several=False), preset("default"))
+        )
+        assert plain == default
+    assert sizes == {500: (32, 8), 6000: (8, 4), 60_000: (1, 4)}
+
+
 def test_a_teacher_makes_best_of_default_and_can_be_taken_away() -> None:
     assert preset("default", teacher="blend") == preset("best")
-    assert preset("best", teacher="an/encoder").distillation.augment == 8
-    assert untaught(preset("default", teacher="an/encoder"), several=False) == preset("default")
+    taught = preset("best", teacher="an/encoder")
+    assert taught.network.ngrams == "none"
+    assert untaught(taught, several=False) == preset("default")
     assert preset("default") == untaught(preset("best"), several=False)
     assert untaught(preset("best", n_label_columns=3), several=True).distillation.teacher == "none"
+    chosen = fitted(taught.with_settings(epochs=9), rows=500, classes=3, words=15.0)
+    assert untaught(chosen, several=False).training.epochs == 9
     with pytest.raises(ConfigError, match="soft labels have none"):
         learner_of(rows(40), config_of("binary"), sample_weight=np.ones(40, np.float32))

@@ -33,7 +33,7 @@ from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.threads import torch_threads
 from tidegate.training.train import Trained, Weights, fitted_to, read_rows, train, trained_on
 
-UNTAUGHT = "the same network, no teacher"
+UNTAUGHT = "default, no teacher"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class StudentLearner(Learner):
         return with_config(trained, self.config)
 
     def contestants(self, work: Workspace | None = None) -> Mapping[str, Contestant]:
-        """Return further rivals: the same network untaught, and the teacher."""
+        """Return further rivals: the default without a teacher, and the teacher."""
         return {} if self.distilled is None else self.distilled.contestants(work)
 
 
@@ -257,7 +257,7 @@ def _labeller(
 def _passes(config: Config, *, say: Callable[[str], None]) -> Passes:
     """Return what tells how far the LSTMs of a blend are, and how long what follows them takes.
 
-    What follows is the student, the same network untaught, and the student of all rows.
+    What follows is the student, the default without a teacher, and the student of all rows.
     """
     distillation, epochs = config.distillation, config.training.epochs
     n = distillation.teacher_folds * distillation.teacher_models * epochs

@@ -25,7 +25,8 @@ from tidegate.training.checkpoint import Workspace, restore_state, state_of
 from tidegate.training.holding import held_signals
 from tidegate.training.losses import check_finite
 
-BATCH, EPOCHS, RATE, DECAY, WARMUP, CLIP = 32, 2, 8e-5, 0.01, 0.1, 1.0
+BATCH, RATE, DECAY, WARMUP, CLIP = 32, 8e-5, 0.01, 0.1, 1.0
+FEWEST_EPOCHS, MOST_EPOCHS, LEAST_STEPS = 2, 10, 75
 HEAD_RATE = 2e-3  # the head begins untrained: at the encoder's rate it would hardly move
 SAVE_EVERY_S = 30.0
 BLOCK, LABEL_BATCH = 2048, 128  # texts kept together, and answered together
@@ -51,8 +52,9 @@ def finetune(
 ) -> None:
     """Train all of an encoder's weights on texts and their targets (n, L).
 
-    AdamW, one cycle of the learning rate, two epochs. The head learns faster than the rest, and its
-    biases begin at the labels' shares, so that rare labels need not be unlearned first.
+    AdamW, one cycle of the learning rate, as many epochs as `n_epochs` says. The head learns faster
+    than the rest, and its biases begin at the labels' shares, so that rare labels need not be
+    unlearned first.
 
     Parameters
     ----------
@@ -210,10 +212,22 @@ def steps(n_texts: int) -> int:
 
     Examples
     --------
-    >>> steps(33)
-    4
+    >>> steps(3200)
+    200
     """
-    return EPOCHS * math.ceil(n_texts / BATCH)
+    return n_epochs(n_texts) * math.ceil(n_texts / BATCH)
+
+
+def n_epochs(n_texts: int) -> int:
+    """Return how often the fine-tuning reads so many texts: few of them more often, for 75 steps.
+
+    Examples
+    --------
+    >>> n_epochs(6000), n_epochs(400)
+    (2, 6)
+    """
+    a_pass = math.ceil(n_texts / BATCH)
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(LEAST_STEPS / a_pass)))
 
 
 def steps_of_answers(n: float) -> float:
@@ -276,7 +290,7 @@ def _batches(pieces: Sequence[Sequence[int]], seed: int) -> list[npt.NDArray[np.
     """Return the rows of every step, texts of like length together."""
     lengths = np.array([len(row) for row in pieces], np.int64)
     found: list[npt.NDArray[np.int64]] = []
-    for epoch in range(EPOCHS):
+    for epoch in range(n_epochs(len(pieces))):
         rng = np.random.default_rng([seed, epoch])
         found += length_pools(lengths, batch_size=BATCH, rng=rng)
     return found
