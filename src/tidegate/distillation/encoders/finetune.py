@@ -26,7 +26,7 @@ from tidegate.training.holding import held_signals
 from tidegate.training.losses import check_finite
 
 BATCH, RATE, DECAY, WARMUP, CLIP = 32, 8e-5, 0.01, 0.1, 1.0
-FEWEST_EPOCHS, MOST_EPOCHS, LEAST_STEPS = 2, 10, 75
+MOST_EPOCHS, LEAST_STEPS = 10, 75
 HEAD_RATE = 2e-3  # the head begins untrained: at the encoder's rate it would hardly move
 SAVE_EVERY_S = 30.0
 BLOCK, LABEL_BATCH = 2048, 128  # texts kept together, and answered together
@@ -66,7 +66,7 @@ def finetune(
     say : called with a line now and then: steps done, and time left
     """
     pieces = encoder.pieces(texts)
-    batches = _batches(pieces, seed)
+    batches = _batches(pieces, n_epochs(len(texts), targets.shape[1]), seed)
     begin_at_shares(encoder.head, targets, kind)
     optimizer = _optimizer(encoder)
     kept = _Kept(
@@ -207,27 +207,28 @@ def answer(
     return in_order
 
 
-def steps(n_texts: int) -> int:
+def steps(n_texts: int, n_labels: int) -> int:
     """Return how many steps the fine-tuning on so many texts takes.
 
     Examples
     --------
-    >>> steps(3200)
+    >>> steps(3200, 2)
     200
     """
-    return n_epochs(n_texts) * math.ceil(n_texts / BATCH)
+    return n_epochs(n_texts, n_labels) * math.ceil(n_texts / BATCH)
 
 
-def n_epochs(n_texts: int) -> int:
-    """Return how often the fine-tuning reads so many texts: few of them more often, for 75 steps.
+def n_epochs(n_texts: int, n_labels: int) -> int:
+    """Return how often the fine-tuning reads so many texts: few more often, so as to take 75 steps.
 
     Examples
     --------
-    >>> n_epochs(6000), n_epochs(400)
-    (2, 6)
+    >>> n_epochs(6000, 2), n_epochs(6000, 3), n_epochs(400, 2)
+    (2, 3, 6)
     """
     a_pass = math.ceil(n_texts / BATCH)
-    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(LEAST_STEPS / a_pass)))
+    fewest = 2 if n_labels == 2 else 3
+    return min(MOST_EPOCHS, max(fewest, math.ceil(LEAST_STEPS / a_pass)))
 
 
 def steps_of_answers(n: float) -> float:
@@ -286,11 +287,13 @@ def _optimizer(encoder: Encoder) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=DECAY, fused=True)
 
 
-def _batches(pieces: Sequence[Sequence[int]], seed: int) -> list[npt.NDArray[np.int64]]:
+def _batches(
+    pieces: Sequence[Sequence[int]], epochs: int, seed: int
+) -> list[npt.NDArray[np.int64]]:
     """Return the rows of every step, texts of like length together."""
     lengths = np.array([len(row) for row in pieces], np.int64)
     found: list[npt.NDArray[np.int64]] = []
-    for epoch in range(n_epochs(len(pieces))):
+    for epoch in range(epochs):
         rng = np.random.default_rng([seed, epoch])
         found += length_pools(lengths, batch_size=BATCH, rng=rng)
     return found

@@ -104,9 +104,11 @@ class EncoderTeacher:
         parts = [
             own if total == 1 else own.subset(np.flatnonzero(folds != k)) for k in range(total)
         ]
-        after = sum(steps(len(rows)) for rows in parts) + steps_of_answers(n_answers)
+        after = sum(steps(len(rows), len(own.labels)) for rows in parts) + steps_of_answers(
+            n_answers
+        )
         for number, (encoder, rows) in enumerate(zip(self.encoders, parts, strict=True)):
-            after -= steps(len(rows))
+            after -= steps(len(rows), len(own.labels))
             finetune(
                 encoder, rows.texts, own_shares(rows).astype(np.float32), kind=own.kind,
                 seed=seed * 100 + number, precision=self.precision, workspace=work,
