@@ -24,7 +24,6 @@ from tidegate.cli.printing import (
     say,
     with_settings,
 )
-from tidegate.errors import ConfigError
 
 _SHOWN = 10
 
@@ -53,8 +52,6 @@ def review(
     from tidegate.data.outputs import check_place
 
     config = config_of("default", settings).data
-    if config.label_separator:
-        raise ConfigError("review: several labels in one cell; give a 0/1 column for each label")
     reading: dict[str, Any] = {
         "format": format, "encoding": encoding, "columns": names_of(columns)
     }  # fmt: skip
@@ -99,6 +96,7 @@ def _review(
         put_json(rows, indent=1)
         return
     write_text(place, review_page(rows, labels=dataset.labels, source=dataset.source))
-    put(*(f"row {d.row}: {d.given!r} has {d.probability:.3f}, {d.likeliest!r} is likeliest: "
-          f"{d.text[:70]!r}" for d in found[:_SHOWN]))  # fmt: skip
+    put(*(f"row {d.row}{f', label {d.column!r}' * bool(d.column)}: {d.given!r} has "
+          f"{d.probability:.3f}, {d.likeliest!r} is likeliest: {d.text[:70]!r}"
+          for d in found[:_SHOWN]))  # fmt: skip
     say(f"{place}: {len(found)} of {len(dataset)} rows to look at; open it in a browser")

@@ -112,7 +112,7 @@ def read_dataset(
     ('binary', ('0', '1'))
     """
     data = data or DataConfig()
-    _check_columns(data)
+    check_columns(data)
     file = open_records(source, format=format, encoding=encoding, columns=columns)
     wanted = (*data.extra, data.text, *data.label)
     for flag, names in (("--extra", data.extra), ("--text", (data.text,)), ("--label", data.label)):
@@ -141,7 +141,8 @@ def read_dataset(
     return _known(dataset, read, found, skip=unknown_labels == "skip")
 
 
-def _check_columns(data: DataConfig) -> None:
+def check_columns(data: DataConfig) -> None:
+    """Raise a `ConfigError` if a column is named twice, or several with a label separator."""
     twice = next(
         (c for c, n in Counter((*data.extra, data.text, *data.label)).items() if n > 1), ""
     )

@@ -102,7 +102,7 @@ def label_texts(value: Any, separator: str) -> tuple[str, ...]:
     """
     parts = value
     if isinstance(value, str):
-        parts = _listed(value.strip())
+        parts = listed_labels(value.strip())
         if parts is None:
             parts = value.split(separator)
     elif isinstance(value, (bool, int)) or (isinstance(value, float) and value == value):
@@ -115,8 +115,14 @@ def label_texts(value: Any, separator: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in found if part))
 
 
-def _listed(text: str) -> list[Any] | tuple[Any, ...] | None:
-    """Return the list that a cell's text is, as JSON or as Python writes it, or None."""
+def listed_labels(text: str) -> list[Any] | tuple[Any, ...] | None:
+    """Return the list that a cell's text is, as JSON or as Python writes it, or None.
+
+    Examples
+    --------
+    >>> listed_labels('["fire"]'), listed_labels("('fire',)"), listed_labels("fire|flood")
+    (['fire'], ('fire',), None)
+    """
     if text[:1] not in ("[", "(") or len(text) > _LONGEST_LIST:
         return None
     for read in (json.loads, ast.literal_eval):
@@ -315,6 +321,25 @@ def added_names(labels: Labels, *, source: str) -> tuple[str, ...]:
     return tuple(sorted(labels.unknown, key=_order))
 
 
+def indicator(value: str) -> int:
+    """Return the 0 or 1 that a cell of a label's own column holds.
+
+    Raises
+    ------
+    DataError
+        It holds something else; the message does not say where.
+
+    Examples
+    --------
+    >>> indicator("1"), indicator("False")
+    (1, 0)
+    """
+    found = _INDICATORS.get(value.lower())
+    if found is None:
+        raise DataError(f"found {value!r}; a multi-label column holds 0 or 1")
+    return found
+
+
 def indicators(
     found: Sequence[Sequence[str]], columns: Sequence[str], *, place: Callable[[int], str]
 ) -> Indices:
@@ -325,14 +350,15 @@ def indicators(
     DataError
         A cell holds something else.
     """
+    targets: list[list[int]] = []
     for row, values in enumerate(found):
+        targets.append([])
         for column, value in zip(columns, values, strict=True):
-            if value.lower() not in _INDICATORS:
-                raise DataError(
-                    f"{place(row)}, column {column!r}: found {value!r}; a multi-label column holds "
-                    "0 or 1"
-                )
-    return np.array([[_INDICATORS[v.lower()] for v in values] for values in found], dtype=np.int64)
+            try:
+                targets[-1].append(indicator(value))
+            except DataError as fault:
+                raise DataError(f"{place(row)}, column {column!r}: {fault}") from None
+    return np.array(targets, dtype=np.int64)
 
 
 def in_order_of(names: Sequence[str], columns: Sequence[str]) -> list[int]:

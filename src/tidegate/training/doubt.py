@@ -27,10 +27,10 @@ class Doubt:
     ----------
     row : its number in the file, from 1
     text : the message
-    column : of several 0/1 columns the one that is doubted; else empty
-    given : the label, or of a column "1" or "0"
+    column : of several labels a row the one that is doubted; else empty
+    given : the label; of several labels a row "1" if the row has the one doubted, else "0"
     probability : of what is given, by models that did not learn from the row
-    likeliest : the label, or value, that those models find likeliest
+    likeliest : the label, or "1" or "0", that those models find likeliest
     """
 
     row: int

@@ -72,7 +72,7 @@ function draw() {
     el("section", { class: "card", "aria-live": "polite" }, row ? card(row) : [el("p", {}, "That was the last row."), el("button", { type: "button", onclick: () => move(-1) }, "Back")]),
     el("p", { role: "status" }, `${counts[0]} kept, ${counts[1]} changed, ${counts[2]} skipped.`),
     el("div", { class: "controls" }, el("button", { type: "button", class: "main", disabled: counts[1] === 0, onclick: save }, "Save corrections.csv")),
-    el("p", { class: "soft" }, `Then: tidegate review ${source} --apply corrections.csv -o corrected.csv`));
+    el("p", { class: "soft" }, `Then, with --text, --label and --label-separator if they were given: tidegate review ${source} --apply corrections.csv -o corrected.csv`));
 }
 
 document.addEventListener("keydown", (event) => {
