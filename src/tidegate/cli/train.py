@@ -216,6 +216,7 @@ def train_and_report(
     going : the model that is gone on from, if there is one
     """
     from tidegate.data.dataset import read_dataset
+    from tidegate.data.splits import SMALL_ROWS
     from tidegate.engine.bundle import check_target
 
     output = named(output)
@@ -223,6 +224,11 @@ def train_and_report(
     read = read_dataset if going is None else going.read
     dataset = read(data, config.data, **how.reading)
     say(*dataset.notes)
+    if config.distillation.teacher == "blend" and len(dataset) < SMALL_ROWS:
+        say(
+            f"below {SMALL_ROWS:,} rows a blend's student has not been better than default; an "
+            "encoder's has: --teacher"
+        )
     from tidegate.training.provenance import with_provenance
     from tidegate.training.run import open_run
 
