@@ -216,19 +216,13 @@ def train_and_report(
     going : the model that is gone on from, if there is one
     """
     from tidegate.data.dataset import read_dataset
-    from tidegate.data.splits import SMALL_ROWS
     from tidegate.engine.bundle import check_target
 
     output = named(output)
     check_target(output)
     read = read_dataset if going is None else going.read
     dataset = read(data, config.data, **how.reading)
-    say(*dataset.notes)
-    if config.distillation.teacher == "blend" and len(dataset) < SMALL_ROWS:
-        say(
-            f"below {SMALL_ROWS:,} rows a blend's student has not been better than default; an "
-            "encoder's has: --teacher"
-        )
+    say(*dataset.notes, *_advice(dataset, config))
     from tidegate.training.provenance import with_provenance
     from tidegate.training.run import open_run
 
@@ -258,6 +252,18 @@ def train_and_report(
     where = f"; its report is {saved / 'report.html'}" if there else ""
     (say if how.as_json else tell_people)("", f"model written to {saved}{where}")
     return bundle
+
+
+def _advice(dataset: Dataset, config: Config) -> list[str]:
+    """Return what to know before a training that may not be worth its time."""
+    from tidegate.data.splits import SMALL_ROWS
+
+    if config.distillation.teacher != "blend" or len(dataset) >= SMALL_ROWS:
+        return []
+    return [
+        f"below {SMALL_ROWS:,} rows a blend's student has not been better than default; an "
+        "encoder's has: --teacher"
+    ]
 
 
 def _check_workers(config: Config, how: How, *, going: GoingOn | None) -> None:
