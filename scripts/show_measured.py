@@ -174,7 +174,7 @@ def grown(found: dict[str, Any]) -> str:
 
 
 def roofline(found: dict[str, Any]) -> str:
-    """Return the recurrence's rates by hidden size, and their share of the core's best."""
+    """Return the recurrence's rates by hidden size, and their share of NumPy's product of matrices."""
     sizes = found["by_hidden_size"]
     lines = ["| hidden units | " + " | ".join(next(iter(sizes.values()))) + " |"]
     lines.append("|" + "---|" * (lines[0].count("|") - 1))
@@ -182,7 +182,7 @@ def roofline(found: dict[str, Any]) -> str:
         cells = [f"{one['gflop_per_s']:.0f} ({one['share']:.0%})" for one in rates.values()]
         lines.append(f"| {size} | " + " | ".join(cells) + " |")
     best, copied = found["matrix_gflop_per_s"], found["copy_gb_per_s"]
-    lines += ["", f"The core's best: {best:.0f}; memory is copied at {copied:.0f} GB a second."]
+    lines += ["", f"NumPy's product: {best:.0f}; memory is copied at {copied:.0f} GB a second."]
     return "\n".join(lines)
 
 
