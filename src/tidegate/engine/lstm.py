@@ -41,7 +41,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.engine.batches import Packed
-from tidegate.engine.products import product_into
+from tidegate.engine.products import ROWS, product_into
 
 Floats = npt.NDArray[np.float32]
 
@@ -153,7 +153,7 @@ def lstm_message(tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[n
     """Run all directions of the first layer over one message, side by side.
 
     The same numbers as `lstm_layer` gives, to the last bit, in half as many calls of NumPy, which
-    are what one message costs. A row is computed as two, because a BLAS adds one up differently.
+    are what one message costs. Products are of eight rows, as there: see `products`.
 
     Parameters
     ----------
@@ -166,20 +166,23 @@ def lstm_message(tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[n
     (T, D H) the hidden states after each token
     """
     n_directions, units = recurrent.shape[:2]
-    x = np.empty((len(ids), n_directions, 1, 4 * units), np.float32)
+    x = np.empty((len(ids), n_directions, 4 * units), np.float32)
     for d, table in enumerate(tables):
-        x[:, d, 0] = table.take(ids[::-1] if d else ids, axis=0, mode="clip")
-    h = np.empty((len(ids), n_directions, 2, units), np.float32)
-    z = np.empty((n_directions, 2, 4 * units), np.float32)
+        x[:, d] = table.take(ids[::-1] if d else ids, axis=0, mode="clip")
+    h = np.empty((len(ids), n_directions, units), np.float32)
+    before = np.zeros((n_directions, ROWS, units), np.float32)
+    u = np.empty((n_directions, ROWS, 4 * units), np.float32)
+    own_state, own_u = before[:, 0], u[:, 0]
+    z = x[0].copy()  # there is no state before the first token
     sigmoids, c = np.empty_like(z), np.zeros_like(h[0])
     i, f, o = (sigmoids[..., k * units : (k + 1) * units] for k in range(3))
     g = z[..., 3 * units :]
-    np.copyto(z, x[0])  # there is no state before the first token
-    before: Floats | None = None
+    first = True
     for x_t, h_t in zip(x, h, strict=True):
-        if before is not None:
-            np.matmul(before, recurrent, out=z)
-            np.add(x_t, z, out=z)
+        if not first:
+            np.matmul(before, recurrent, out=u)
+            np.add(x_t, own_u, out=z)
+        first = False
         np.tanh(z, z)
         np.multiply(z, _HALF, sigmoids)
         np.add(sigmoids, _HALF, sigmoids)
@@ -188,11 +191,10 @@ def lstm_message(tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[n
         np.add(c, h_t, c)
         np.tanh(c, h_t)
         np.multiply(h_t, o, h_t)
-        before = h_t
-    states = h[:, :, 0]
+        own_state[:] = h_t
     if n_directions == 1:
-        return np.ascontiguousarray(states[:, 0])
-    return np.concatenate([states[:, 0], states[::-1, 1]], axis=1)
+        return np.ascontiguousarray(h[:, 0])
+    return np.concatenate([h[:, 0], h[::-1, 1]], axis=1)
 
 
 class _Cell:
