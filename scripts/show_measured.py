@@ -174,7 +174,7 @@ def grown(found: dict[str, Any]) -> str:
 
 
 def roofline(found: dict[str, Any]) -> str:
-    """Return the recurrence's rates by hidden size, and their share of NumPy's product of matrices."""
+    """Return the recurrence's rates by hidden size, and their share of NumPy's product."""
     sizes = found["by_hidden_size"]
     lines = ["| hidden units | " + " | ".join(next(iter(sizes.values()))) + " |"]
     lines.append("|" + "---|" * (lines[0].count("|") - 1))
