@@ -179,6 +179,7 @@ class Course:
         self.optimizer = _optimizer(model, config)
         self.schedule = _schedule(self.optimizer, config, steps=config.epochs * steps_an_epoch)
         self.history: list[Epoch] = []
+        self._told = 0  # epochs
         self.seconds: list[float] = []  # of each epoch
         self.losses: list[Tensor] = []
         self.right = 0.0
@@ -262,10 +263,13 @@ class Course:
             part = f"{self.work.name}/{self.name}".lstrip("/")
             pairs = zip(self.history, self.seconds, strict=True)
             self.work.metrics.tell(part, [{**asdict(e), "seconds": s} for e, s in pairs])
+        self._told = len(self.history)
 
     def interrupted(self) -> None:
         """Keep the work at a signal: none comes in the middle of a change."""
         self._save()
+        if self._told < len(self.history):  # it came between an epoch's end and its line
+            self._tell()
 
     def _save(self, *, finished: bool = False) -> None:
         if self.work is None:
