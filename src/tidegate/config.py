@@ -197,7 +197,7 @@ class Config:
     data, text, network, training, distillation : the sections
     automatic : fields whose value is set from the data before training, see `presets.fitted`; one
         that is chosen by `with_settings` no longer is
-    followed : fields whose value was set from the data
+    followed : fields whose value was so set, which another config of the same data need not keep
 
     Examples
     --------

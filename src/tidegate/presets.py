@@ -69,11 +69,12 @@ AUTOMATIC = frozenset(
 )
 # Of a blend too, so that it takes minutes whatever the rows and the classes.
 BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share", "kernel_share"})
-MANY_CLASSES = 20
 # Of an encoder's student: the fewer rows, the more texts are made of each, up to 32.
 ENCODER_AUTOMATIC = frozenset({"augment", "epochs"})
-TAUGHT_TEXTS, TAUGHT_READS = 54_000, 216_000  # made and given; read by the student in training
+MANY_CLASSES = 20
 BLEND_READS = 900_000  # messages that the LSTMs of a blend read in training, all together
+TAUGHT_TEXTS = 54_000  # rows and texts made of them, for an encoder to label
+TAUGHT_READS = 216_000  # messages that its student reads in training
 DEFAULT = replace(Config(), automatic=AUTOMATIC)
 
 

@@ -14,7 +14,7 @@ from tidegate.engine.products import Product, product_into
 
 rng = np.random.default_rng(0)
 for inner in (1, 3, 24, 32, 128, 256, 300):
-    for columns in (2, 4, 12, 24, 100, 128):
+    for columns in (2, 4, 12, 24, 100, 128, 600, 1024):
         rows = rng.standard_normal((400, inner)).astype(np.float32)
         matrix = rng.standard_normal((inner, columns)).astype(np.float32)
         product = Product(matrix)

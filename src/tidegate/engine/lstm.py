@@ -41,7 +41,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.engine.batches import Packed
-from tidegate.engine.products import ROWS, product_into
+from tidegate.engine.products import product_into, rows_together
 
 Floats = npt.NDArray[np.float32]
 
@@ -153,7 +153,7 @@ def lstm_message(tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[n
     """Run all directions of the first layer over one message, side by side.
 
     The same numbers as `lstm_layer` gives, to the last bit, in half as many calls of NumPy, which
-    are what one message costs. Products are of eight rows, as there: see `products`.
+    are what one message costs. Products are of several rows, as there: see `products`.
 
     Parameters
     ----------
@@ -170,19 +170,18 @@ def lstm_message(tables: Sequence[Floats], recurrent: Floats, ids: npt.NDArray[n
     for d, table in enumerate(tables):
         x[:, d] = table.take(ids[::-1] if d else ids, axis=0, mode="clip")
     h = np.empty((len(ids), n_directions, units), np.float32)
-    before = np.zeros((n_directions, ROWS, units), np.float32)
-    u = np.empty((n_directions, ROWS, 4 * units), np.float32)
+    n_rows = rows_together(1, recurrent[0])
+    before = np.zeros((n_directions, n_rows, units), np.float32)
+    u = np.empty((n_directions, n_rows, 4 * units), np.float32)
     own_state, own_u = before[:, 0], u[:, 0]
-    z = x[0].copy()  # there is no state before the first token
+    z = x[0].copy()
     sigmoids, c = np.empty_like(z), np.zeros_like(h[0])
     i, f, o = (sigmoids[..., k * units : (k + 1) * units] for k in range(3))
     g = z[..., 3 * units :]
-    first = True
-    for x_t, h_t in zip(x, h, strict=True):
-        if not first:
+    for t, h_t in enumerate(h):
+        if t:  # there is no state before the first token
             np.matmul(before, recurrent, out=u)
-            np.add(x_t, own_u, out=z)
-        first = False
+            np.add(x[t], own_u, out=z)
         np.tanh(z, z)
         np.multiply(z, _HALF, sigmoids)
         np.add(sigmoids, _HALF, sigmoids)
