@@ -103,7 +103,9 @@ class NetworkConfig(_Section):
     )
     initial_state: Literal["zeros", "xavier"] = setting("zeros", "h and c before the first token")
     embedding_scale: float = setting(0.1, "spread of trained word vectors at the start", above=0)
-    recurrent_init: Literal["uniform", "orthogonal"] = setting("orthogonal", "recurrent weights")
+    recurrent_init: Literal["uniform", "orthogonal", "pretrained"] = setting(
+        "orthogonal", "how its weights start; pretrained: those of an LSTM that can read"
+    )
     forget_bias: float = setting(1.0, "start value of the forget gate's bias")
     word_dropout: float = setting(0.3, "share of words hidden in training", at_least=0, below=1)
     channel_dropout: float = setting(0.5, "share of input channels hidden", at_least=0, below=1)

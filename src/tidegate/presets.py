@@ -65,13 +65,16 @@ _SEVERAL_BY_ENCODER: dict[str, Any] = {"augment": 2, "epochs": 4}
 # What follows from the rows, their classes and their length, see `fitted`.
 AUTOMATIC = frozenset(
     {"epochs", "batch_size", "learning_rate", "hidden_size", "min_count", "ngram_share"}
-    | {"vector_size", "word_dropout", "channel_dropout", "dropout"}
+    | {"vector_size", "word_dropout", "channel_dropout", "dropout", "recurrent_init"}
 )
 # Of a blend too, so that it takes minutes whatever the rows and the classes.
 BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share", "kernel_share"})
 # Of an encoder's student: the fewer rows, the more texts are made of each, up to 32.
 ENCODER_AUTOMATIC = frozenset({"augment", "epochs"})
 MANY_CLASSES = 20
+# The hidden units, and the values of a projected word vector, of the LSTMs that have learned to
+# read before: those that `fitted` chooses, and an encoder's student's.
+PRETRAINED_SIZES = ((32, 64), (64, 64), (64, 32))
 BLEND_READS = 900_000  # messages that the LSTMs of a blend read in training, all together
 TAUGHT_TEXTS = 54_000  # rows and texts made of them, for an encoder to label
 TAUGHT_READS = 216_000  # messages that its student reads in training
@@ -162,19 +165,30 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
     Examples
     --------
     >>> fitted(PRESETS["default"], rows=500, classes=3, words=15.0).training.epochs
-    20
+    19
     """
     many = min(1.0, max(0.0, math.log2(classes / 2) / 4))  # 0 at 2 classes, 1 from 32 on
-    # More classes need more passes, and so do few rows; large data are read 200,000 times at most.
-    epochs = min(20, max(3, round(3 * classes * (6000 / rows) ** 0.4)), max(3, 200_000 // rows))
+    sizes = {
+        # An LSTM that can read makes more of 64 units, but answers half as fast; two classes
+        # hardly gain by it.
+        "hidden_size": 32 if classes == 2 else 64,
+        # Every piece has a row of so many values in the bundle, and of many classes 48 more.
+        "vector_size": 64 if classes < MANY_CLASSES else 32,
+    }
+    config = _set_now(config, sizes)
+    read_before = has_pretrained(config.network)
+    config = _set_now(config, {"recurrent_init": "pretrained" if read_before else "orthogonal"})
+    # More classes need more passes, fewer of an LSTM that can read, and so do few rows; large data
+    # are read 200,000 times at most.
+    passes = 3 * classes
+    if config.network.recurrent_init == "pretrained":
+        passes = max(6, round(1.5 * classes))
+    epochs = min(20, max(3, round(passes * (6000 / rows) ** 0.4)), max(3, 200_000 // rows))
     steps = 150 if classes == 2 else 300
     values: dict[str, Any] = {
         "epochs": max(epochs, math.ceil(steps / math.ceil(rows / 32))),
         "batch_size": 32 if rows < 10_000 else 64,
         "learning_rate": 2e-3 if rows < 10_000 else 3e-3,
-        "hidden_size": 32 if classes < MANY_CLASSES else 64,
-        # Every piece has a row of so many values in the bundle, and of many classes 48 more.
-        "vector_size": 64 if classes < MANY_CLASSES else 32,
         "min_count": 1 if rows < 1000 else 2,
         # With so few rows a class, an LSTM has hardly seen any of them.
         "ngram_share": 0.6 if rows >= 20 * classes else 0.9,
@@ -185,8 +199,26 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
     values |= _blend_size(rows * int(values["epochs"]), classes)
     if config.distillation.teacher not in ("none", "blend"):
         values |= _taught_size(rows)
-    set_now = {k: v for k, v in values.items() if k in config.automatic}
-    return replace(config.with_settings(**set_now), followed=config.followed | frozenset(set_now))
+    return _set_now(config, values)
+
+
+def has_pretrained(network: NetworkConfig) -> bool:
+    """Return whether there are weights for a network's LSTM that has learned to read before.
+
+    Examples
+    --------
+    >>> has_pretrained(NetworkConfig(hidden_size=32)), has_pretrained(NetworkConfig(hidden_size=48))
+    (True, False)
+    """
+    shape = (network.cell, network.num_layers, network.bidirectional, network.vectors)
+    sizes = (network.hidden_size, network.vector_size)
+    return shape == ("lstm", 1, True, "words") and sizes in PRETRAINED_SIZES
+
+
+def _set_now(config: Config, values: dict[str, Any]) -> Config:
+    """Return a config with those of the values whose fields are automatic."""
+    found = {k: v for k, v in values.items() if k in config.automatic}
+    return replace(config.with_settings(**found), followed=config.followed | frozenset(found))
 
 
 def _taught_size(rows: int) -> dict[str, Any]:

@@ -83,6 +83,11 @@ class MessageNet(nn.Module):
 
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, C) of token_ids (B, T), zeros after each row's length (B,)."""
+        x, real = self.states(token_ids, lengths)
+        return self._head(self.pooled(x, real, lengths))
+
+    def states(self, token_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the last layer's states (B, T, D·H), and which are of a token (B, T)."""
         x = self._inputs(token_ids)  # (B, T, E)
         steps = torch.arange(token_ids.shape[1], device=token_ids.device)
         real = steps < lengths[:, None]  # (B, T)
@@ -101,7 +106,7 @@ class MessageNet(nn.Module):
                 else:
                     outputs.append(_turn(cell(_turn(x, turned), state)[0], turned))
             x = torch.cat(outputs, dim=2)  # (B, T, D·H)
-        return self._head(self._pool(x, real, lengths))
+        return x, real
 
     def _inputs(self, token_ids: Tensor) -> Tensor:
         """Return what the first layer reads: (B, T, E)."""
@@ -150,8 +155,8 @@ class MessageNet(nn.Module):
         c = torch.randn(count, 1, n, config.hidden_size, device=device) * std
         return [(h[k], c[k]) if config.cell == "lstm" else h[k] for k in range(count)]
 
-    def _pool(self, x: Tensor, real: Tensor, lengths: Tensor) -> Tensor:
-        """Return one vector a message (B, F) from its states (B, T, D·H)."""
+    def pooled(self, x: Tensor, real: Tensor, lengths: Tensor) -> Tensor:
+        """Return one vector a message (B, F) from its states (B, T, D·H), real where of a token."""
         how = self.config.pooling
         if how == "padded_last":
             return x[:, -1]

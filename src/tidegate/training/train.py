@@ -29,6 +29,7 @@ from tidegate.training.loop import Epoch, fit, predict_logits
 from tidegate.training.model import MessageNet
 from tidegate.training.ngrams import corrected, fit_ngrams
 from tidegate.training.prepare import Indices, Prepared, prepare
+from tidegate.training.pretrained_lstm import take_pretrained
 from tidegate.training.soft_labels import SoftLabels
 from tidegate.training.team import Team
 from tidegate.training.threads import torch_threads
@@ -237,7 +238,10 @@ def fit_network(
             n_words=len(prepared.encoder.vocabulary),
             n_outputs=1 if dataset.kind == "binary" else len(dataset.labels),
             vectors=vectors,
-        ).to(config.training.device)
+        )
+        if config.network.recurrent_init == "pretrained":
+            take_pretrained(model)
+        model = model.to(config.training.device)
         if prepared.start is not None:
             prepared.start.load_into(model, prepared.pretrained)
         history = fit(
