@@ -75,7 +75,7 @@ MANY_CLASSES = 20
 # The hidden units, and the values of a projected word vector, of the LSTMs that have learned to
 # read before: those that `fitted` chooses, and an encoder's student's.
 PRETRAINED_SIZES = ((32, 64), (64, 64), (64, 32))
-BLEND_READS = 900_000  # messages that the LSTMs of a blend read in training, all together
+BLEND_READS = 900_000  # messages that a blend's LSTMs of 32 units read in training, all together
 TAUGHT_TEXTS = 54_000  # rows and texts made of them, for an encoder to label
 TAUGHT_READS = 216_000  # messages that its student reads in training
 DEFAULT = replace(Config(), automatic=AUTOMATIC)
@@ -196,7 +196,7 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
         "channel_dropout": 0.5 - 0.3 * many,
         "dropout": 0.5 - 0.2 * many,
     }
-    values |= _blend_size(rows * int(values["epochs"]), classes)
+    values |= _blend_size(rows * int(values["epochs"]) * config.network.hidden_size // 32, classes)
     if config.distillation.teacher not in ("none", "blend"):
         values |= _taught_size(rows)
     return _set_now(config, values)
@@ -233,7 +233,7 @@ def _blend_size(reads: int, classes: int) -> dict[str, Any]:
 
     Parameters
     ----------
-    reads : messages that one LSTM reads in training
+    reads : messages that one LSTM of 32 units reads in the time that one takes to train
     """
     lstms = BLEND_READS // max(reads, 1)
     sizes = ((24, 8, 3), (18, 6, 3), (12, 4, 3), (8, 4, 2))
