@@ -45,8 +45,9 @@ def take_pretrained(model: MessageNet) -> None:
     if model.projection is None or not has_pretrained(config):
         sizes = " or ".join(f"hidden_size={h} with vector_size={v}" for h, v in PRETRAINED_SIZES)
         raise ConfigError(
-            "recurrent_init: found 'pretrained', which one bidirectional LSTM layer has that reads "
-            f"vectors=words, with {sizes}; choose these, or recurrent_init=orthogonal"
+            "recurrent_init: found 'pretrained', but only one bidirectional LSTM layer over "
+            f"vectors=words has such weights, with {sizes}; choose one of these, or "
+            "recurrent_init=orthogonal"
         )
     with safe_open(LSTM, framework="pt") as stream:
 
