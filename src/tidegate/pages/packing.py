@@ -25,7 +25,7 @@ _SPELLED = bytes.maketrans(b"<", b",")
 # Single precision holds 24 bits, so the multiple of a step that has 8 of them is exact up to here.
 _STEP_BITS, _MOST = 8, 1 << 16
 
-_MORE_BITS = tuple((40 - k) / 20 for k in range(41))  # from 2 down to 0
+_MORE_BITS = tuple((60 - k) / 20 for k in range(61))  # from 3 down to 0
 
 Array = npt.NDArray[Any]
 Steps = dict[str, float]
@@ -56,7 +56,7 @@ def fitting_steps(arrays: Mapping[str, Array], bits: Mapping[str, float], *, roo
     Parameters
     ----------
     arrays : all that travels
-    bits : at the coarsest, of arrays whose names begin so; the finest have two bits more
+    bits : at the coarsest, of arrays whose names begin so; the finest have three bits more
     room : bytes of text
 
     Returns
