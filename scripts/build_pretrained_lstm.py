@@ -4,7 +4,7 @@
 
 WORDNET_FOLDER holds WordNet 3.0's database (Debian's package wordnet-base), ENCODER_FOLDER
 sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0). The LSTM reads WordNet's definitions and
-examples, some 220,000 short texts without labels, and learns what the encoder makes of them:
+examples, some 208,000 short texts without labels, and learns what the encoder makes of them:
 
     the sentence   the encoder's vector of the text, from the pooled states: the cosine between
                    both, and the similarities to the other texts of the batch

@@ -178,8 +178,8 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
     config = _set_now(config, sizes)
     read_before = has_pretrained(config.network)
     config = _set_now(config, {"recurrent_init": "pretrained" if read_before else "orthogonal"})
-    # More classes need more passes, fewer of an LSTM that can read, and so do few rows; large data
-    # are read 200,000 times at most.
+    # More classes need more passes, and so do few rows; an LSTM that can read needs fewer. Of large
+    # data 200,000 messages are read at most, in all passes.
     passes = 3 * classes
     if config.network.recurrent_init == "pretrained":
         passes = max(6, round(1.5 * classes))
@@ -233,7 +233,7 @@ def _blend_size(reads: int, classes: int) -> dict[str, Any]:
 
     Parameters
     ----------
-    reads : messages that one LSTM of 32 units reads in the time that one takes to train
+    reads : messages that one LSTM reads in training, times its units over 32
     """
     lstms = BLEND_READS // max(reads, 1)
     sizes = ((24, 8, 3), (18, 6, 3), (12, 4, 3), (8, 4, 2))

@@ -15,12 +15,12 @@ from tidegate.training.pretrained import load_pretrained
 from tidegate.training.pretrained_lstm import LSTM, lstm_name, take_pretrained
 
 
-def network(hidden: int, size: int, words: list[str], **settings: object) -> MessageNet:
+def network(hidden: int, size: int, words: list[str]) -> MessageNet:
     """Return a network that reads the words: the first has id 1."""
     vectors = load_pretrained("words")
     assert vectors is not None
     rows = np.vstack([np.zeros((1, vectors.table.shape[1]), np.float32), vectors.rows(words)])
-    config = Config().with_settings(hidden_size=hidden, vector_size=size, **settings)
+    config = Config().with_settings(hidden_size=hidden, vector_size=size)
     torch.manual_seed(0)
     return MessageNet(config.network, n_words=1, n_outputs=1, vectors=torch.from_numpy(rows)).eval()
 
@@ -91,7 +91,7 @@ def test_a_size_that_has_none_is_refused_before_anything_is_learned() -> None:
         train_on_all(Learner(made_up(n=60), config.with_settings(calibrate=False)))
 
 
-def test_a_model_of_few_epochs_is_another_with_them() -> None:
+def test_where_training_started_is_still_seen_after_one_epoch() -> None:
     data = made_up(n=60)
     weights = []
     for start in ("pretrained", "orthogonal"):
