@@ -221,6 +221,29 @@ def test_a_worker_that_is_killed_is_replaced(start: Start, served_model: Path) -
     assert not any(Path(f"/proc/{pid}").exists() for pid in now)
 
 
+def test_a_worker_that_is_ended_alone_leaves_the_socket_to_the_others(
+    start: Start, served_model: Path
+) -> None:
+    server = start(served_model, "--workers", 2, "--drain", "0.1")
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    for _ in range(2):
+        os.kill(int(children.read_text().split()[0]), signal.SIGTERM)
+        wait_for(lambda: server.logged("worker replaced"))
+    with Load(server) as load:
+        wait_for(lambda: len(load.answers) > 50)
+    assert load.lost == []
+
+
+def test_ctrl_c_lets_workers_finish(start: Start, served_model: Path) -> None:
+    server = start(served_model, "--workers", 2, "--drain", "0.5")
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    for pid in (*children.read_text().split(), server.process.pid):  # as a terminal does
+        os.kill(int(pid), signal.SIGINT)
+    wait_for(lambda: len(server.logged("draining")) == 2)
+    assert server.predict("fire")
+    assert server.process.wait(20) == 0
+
+
 def test_workers_end_with_the_process_that_started_them(start: Start, served_model: Path) -> None:
     server = start(served_model, "--workers", 2)
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")

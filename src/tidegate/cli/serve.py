@@ -88,8 +88,9 @@ def serve(
 def _run(paths: dict[str, Path], settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Listen, say where, and serve."""
     from tidegate.serving import server
+    from tidegate.serving.listener import listen
 
-    listener = server.listen(host, port)
+    listener = listen(host, port)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # nosec B104: asked for
     shown = f"[{shown}]" if ":" in shown else shown
     address = f"http://{shown}:{listener.getsockname()[1]}"

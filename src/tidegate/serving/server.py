@@ -23,9 +23,10 @@ from typing import Any
 
 import uvicorn
 
-from tidegate.errors import ConfigError, DataError
+from tidegate.errors import ConfigError
 from tidegate.serving.app import make_app
 from tidegate.serving.gate import Gate, State, note
+from tidegate.serving.listener import BACKLOG, refuse_new, waiting
 from tidegate.serving.meters import Meters
 from tidegate.serving.models import Models
 from tidegate.serving.protocol import Protocol
@@ -33,31 +34,9 @@ from tidegate.serving.service import Service
 from tidegate.serving.settings import Settings
 from tidegate.serving.supervisor import SIGNALS, Supervisor
 
-BACKLOG = 2_048
-_LAST_ROUNDS, _LAST_ROUND_SECONDS = 5, 0.02  # of looking who waits at the door before it is closed
+_LAST_ROUNDS, _LAST_ROUND_SECONDS = 5, 0.02  # of accepting who waits, before the listener is closed
 KEEP_ALIVE_SECONDS = 75
 END_SECONDS = 30  # for requests in work to end in, after SIGTERM
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises
-    ------
-    DataError
-        The address is taken, or is not one of this machine.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        found = socket.socket(family, socket.SOCK_STREAM)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, port))
-        found.listen(BACKLOG)
-        found.setblocking(False)
-    except (OSError, OverflowError) as fault:
-        why = getattr(fault, "strerror", None) or fault
-        raise DataError(f"{host}:{port}: {why}; choose another --port, or --host") from None
-    return found
 
 
 def serve(
@@ -101,10 +80,12 @@ class _Server(uvicorn.Server):
     """uvicorn, whose signals mean what `serve` says of them."""
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, state: State, listener: socket.socket
-    ) -> None:
+        self, config: uvicorn.Config, service: Service, state: State, listener: socket.socket,
+        all_end: Callable[[], bool],
+    ) -> None:  # fmt: skip
         super().__init__(config)
         self._service, self._state, self._listener = service, state, listener
+        self._all_end = all_end
         self._tasks: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
@@ -118,28 +99,21 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept who is waiting at the door, then close it, and end when all are answered.
+        """Accept the connections that wait, close the listener, and end when all are answered.
 
-        Whoever the system has let in before the door is closed has sent a request, or is about to.
+        Whoever has a connection by now has sent a request, or is about to.
         """
-        self._listener.listen(0)  # from now on it lets one in at a time
         for server in self.servers:
             server.close()
+        if self._all_end():  # else the other workers go on listening, on the same socket
+            refuse_new(self._listener)
         for _ in range(_LAST_ROUNDS):
-            await self._take(self._waiting_at_the_door())
+            await self._take(waiting(self._listener))
             await asyncio.sleep(_LAST_ROUND_SECONDS)
-        last = self._waiting_at_the_door()
-        self._listener.close()  # at once after the look, so that nobody comes in between
+        last = waiting(self._listener)
+        self._listener.close()
         await self._take(last)
         await super().shutdown(sockets)
-
-    def _waiting_at_the_door(self) -> list[socket.socket]:
-        """Return the connections that nobody has taken yet."""
-        found: list[socket.socket] = []
-        with contextlib.suppress(OSError):  # BlockingIOError: there are no more
-            while True:
-                found.append(self._listener.accept()[0])
-        return found
 
     async def _take(self, connections: list[socket.socket]) -> None:
         """Serve connections as if the event loop had accepted them."""
@@ -188,12 +162,17 @@ class _Worker:
         """Raise what `make_app` would, before any process is started."""
         make_app(self.models, settings=self.settings, meters=self.meters)
 
-    def run(self, number: int, *, tell_others: Callable[[], None] | None = None) -> None:
+    def run(
+        self, number: int, *, tell_others: Callable[[], None] | None = None,
+        all_end: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
         """Answer until a signal ends it.
 
         Parameters
         ----------
         number : the row of the meters that is its own
+        tell_others : makes all workers read the models again
+        all_end : whether the other workers are ending as well
         """
         self.meters.be(number)
         state = State()
@@ -204,7 +183,7 @@ class _Worker:
             service.tell_others = tell_others
         # What uvicorn would log, the gate has logged already: as JSON, and without what was sent.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
-        server = _Server(self._config(app), service, state, self.listener)
+        server = _Server(self._config(app), service, state, self.listener, all_end)
         # The event loop has a door of its own, which it closes when it likes; the listener is ours.
         server.run(sockets=[self.listener.dup()])
         service.batcher.close()

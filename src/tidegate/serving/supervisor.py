@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import signal
 import socket
@@ -28,7 +29,10 @@ class Worker(Protocol):
     listener: socket.socket
     meters: Meters
 
-    def run(self, number: int, *, tell_others: Callable[[], None] | None = None) -> None:
+    def run(
+        self, number: int, *, tell_others: Callable[[], None] | None = None,
+        all_end: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
         """Answer until a signal ends it."""
 
 
@@ -41,6 +45,7 @@ class Supervisor:
         self._started: dict[int, float] = {}
         self._n_workers = n_workers
         self._ending = False
+        self._all_end = mmap.mmap(-1, 1)  # shared with the workers: 1 once all are to end
         self._reloading = False
         self._quick_deaths = 0
 
@@ -68,12 +73,15 @@ class Supervisor:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if number in SIGNALS:
-            self._ending = True
-            # The door is closed by the last worker that stands at it, when nobody waits there.
-            self._worker.listener.close()
-            self._send(signal.SIGTERM)
+            self._worker.listener.close()  # it goes on listening until the last worker closes it
+            self._end()
         elif number == signal.SIGHUP:
             self._reloading = True
+
+    def _end(self) -> None:
+        self._ending = True
+        self._all_end[0] = 1
+        self._send(signal.SIGTERM)
 
     def _send(self, number: signal.Signals) -> None:
         for pid in list(self._numbers):
@@ -98,8 +106,7 @@ class Supervisor:
             note("worker replaced", worker=number, pid=pid, code=code)
             if self._quick_deaths >= _QUICK_DEATHS:
                 note("giving up", detail="workers end as soon as they are started")
-                self._ending = True
-                self._send(signal.SIGTERM)
+                self._end()
                 raise DataError("serve: the workers end as soon as they are started; see the log")
             self._worker.meters.restarted()
             self._start(number)
@@ -126,8 +133,14 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for heard in (*SIGNALS, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(heard, signal.SIG_DFL)
+            # Ctrl-C goes to all processes of a terminal; with what the parent then sends, it would
+            # come twice, which means: end at once.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             _end_with(parent)
-            self._worker.run(number, tell_others=_parent_told)
+            self._worker.run(
+                number, tell_others=_parent_told,
+                all_end=lambda: bool(self._all_end[0]) or os.getppid() != parent,
+            )  # fmt: skip
             code = 0
         except BaseException as fault:  # noqa: BLE001 - the fork must not go on as its parent
             note("worker failed", worker=number, detail=repr(fault))
