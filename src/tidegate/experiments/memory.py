@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from tidegate.engine.workers import cores
 from tidegate.errors import ConfigError
 from tidegate.experiments.gradients import gradient_norms
+from tidegate.training.optimizers import uncompiled
 
 Task = Literal["recall", "adding"]
 Cell = Literal["rnn", "rnn_orthogonal", "gru", "lstm"]
@@ -151,7 +152,7 @@ def learn(
     looked_at = sequences(task, length, 16, np.random.default_rng([seed, length, 9]))[0]
     if norms:
         found |= {f"{k}, before": v for k, v in gradient_norms(net.cell, looked_at).items()}
-    optimizer = torch.optim.Adam(net.parameters(), lr=_RATES[cell])
+    optimizer = uncompiled(torch.optim.Adam)(net.parameters(), lr=_RATES[cell])
     curve = [(0, _score(net, task, length, rng))]
     for step in range(1, steps + 1):
         x, y = sequences(task, length, _BATCH, rng)

@@ -32,6 +32,7 @@ from tidegate.training.losses import (
     n_right,
 )
 from tidegate.training.model import MessageNet
+from tidegate.training.optimizers import uncompiled
 from tidegate.training.team import Team, part_of
 
 SAVE_EVERY_S = 5.0  # of work in an epoch that a killed run may lose
@@ -358,9 +359,9 @@ def _watch(
 def _optimizer(model: MessageNet, config: TrainingConfig) -> torch.optim.Optimizer:
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(model.parameters(), lr=rate, weight_decay=decay)
+        return uncompiled(torch.optim.RMSprop)(model.parameters(), lr=rate, weight_decay=decay)
     betas = (0.9, config.beta2)
-    return torch.optim.AdamW(
+    return uncompiled(torch.optim.AdamW)(
         model.parameters(), lr=rate, betas=betas, weight_decay=decay, fused=True
     )
 

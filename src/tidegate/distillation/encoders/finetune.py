@@ -24,6 +24,7 @@ from tidegate.engine.batches import length_pools
 from tidegate.training.checkpoint import Workspace, restore_state, state_of
 from tidegate.training.holding import held_signals
 from tidegate.training.losses import check_finite
+from tidegate.training.optimizers import uncompiled
 
 BATCH, RATE, DECAY, WARMUP, CLIP = 32, 8e-5, 0.01, 0.1, 1.0
 MOST_EPOCHS, LEAST_STEPS = 10, 75
@@ -284,7 +285,7 @@ def _optimizer(encoder: Encoder) -> torch.optim.AdamW:
         {"params": list(encoder.body.parameters()), "peak": RATE},
         {"params": list(encoder.head.parameters()), "peak": HEAD_RATE},
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=DECAY, fused=True)
+    return uncompiled(torch.optim.AdamW)(groups, betas=(0.9, 0.98), weight_decay=DECAY, fused=True)
 
 
 def _batches(
