@@ -37,15 +37,18 @@ docs: $(VENV)/installed explorer.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "build/site/index.html"
 
+# Two processes test, so each takes one thread: more would only wait for one another.
+SIDE_BY_SIDE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not heavy"
+	$(SIDE_BY_SIDE) -m "not slow and not heavy"
 
 # Apart from `test`: tracing every line makes the suite a third slower.
 coverage: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not heavy" --cov --cov-report=term
+	$(SIDE_BY_SIDE) -m "not slow and not heavy" --cov --cov-report=term
 
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(SIDE_BY_SIDE) -m slow
 
 # Apart from the rest: on a busy machine a case may pass its limit of seconds. Clusters of several
 # nodes on this machine are among them, whose processes are killed in mid-run.

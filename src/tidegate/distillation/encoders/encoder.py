@@ -114,16 +114,16 @@ def plain(text: str) -> str:
 
 def _loaded(name: str) -> tuple[Any, Any]:
     """Return the tokenizer and the encoder of a name, or say why there is none."""
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = Path(name)
     if folder.is_dir():
         _check_folder(folder)
     elif folder.is_absolute() or name.startswith((".", "~")):
         raise ConfigError(f"teacher: no folder {name}; name one, or a model of a hub")
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     read_tokenizer = partial(
         AutoTokenizer.from_pretrained, name, use_fast=True, trust_remote_code=False
     )
