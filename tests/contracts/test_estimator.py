@@ -100,7 +100,8 @@ def test_pipeline_grid_search_and_cross_validation(rows: tuple[list[str], list[s
     texts, labels = rows
     pipeline = make_pipeline(FunctionTransformer(shout), small())
     assert cross_val_score(pipeline, texts, labels, cv=2).shape == (2,)
-    search = GridSearchCV(small(), {"hidden_size": [4, 6], "settings": [None, {"pooling": "max"}]})
+    grid = {"hidden_size": [4, 6], "settings": [None, {"pooling": "max"}]}
+    search = GridSearchCV(small(), grid, cv=2)
     search.fit(np.array(texts), labels)
     assert search.best_score_ > 0.6
     assert search.best_estimator_.bundle_.labels == ("calm", "urgent")

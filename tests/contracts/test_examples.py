@@ -23,6 +23,7 @@ def shown(source: list[str]) -> str:
     return "".join(source[:-1]) + f"print(({source[-1]})._repr_html_())"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_notebook_runs_and_says_what_it_said(path: Path, tmp_path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

@@ -16,7 +16,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from conftest import WORDS, rows
+from conftest import WORDS, rows, some_slow
 from kills import killed
 from tidegate.cli import main
 from tidegate.config import Config
@@ -65,7 +65,9 @@ def config_of(kind: str, encoder: Path) -> Config:
     )
 
 
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize(
+    "kind", some_slow(["binary", "multiclass", "multilabel"], {"multiclass", "multilabel"})
+)
 def test_an_encoder_teaches_every_kind_of_label(kind: str, encoder: Path) -> None:
     data = rows(160, kind)
     config = config_of(kind, encoder)

@@ -102,13 +102,13 @@ def test_the_verb_writes_a_page_and_numbers(
 ) -> None:
     page = tmp_path / "memory.html"
     words = ["memory", "--html", str(page), "--length", "6", "--length", "4", "--seeds", "2"]
-    assert main([*words, "--units", "8", "--steps", "30", "--json"]) == 0
+    assert main([*words, "--units", "8", "--steps", "10", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["lengths"] == [4, 6]
     assert len(found["runs"]) == 2 * 4 * 2 * 2
     runs = [(r["task"], r["cell"], r["length"], r["seed"]) for r in found["runs"]]
     assert runs == sorted(runs, key=lambda r: (TASKS.index(r[0]), CELLS.index(r[1]), *r[2:]))
-    again = learn("recall", "lstm", 6, 0, 8, 30, True)
+    again = learn("recall", "lstm", 6, 0, 8, 10, True)
     match = [r for r in found["runs"] if r["cell"] == "lstm" and r["task"] == "recall"]
     assert json.loads(json.dumps(asdict(again))) == match[2]
     html = page.read_text(encoding="utf-8")

@@ -94,6 +94,8 @@ def agree(found: dict[str, Any], expected: Walk) -> None:
             "vectors",
             "binary",
             "multiclass",
+            "multilabel",
+            "lesson, multiclass",
         ),
     ),
 )
@@ -123,7 +125,14 @@ def test_with_rounded_vectors_answers_are_close(page: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "hold", [{"f": 0}, {"f": 1}, {"f": 0.35}, {"f": {1: 0.2, 3: 1}}, {"i": 0.5, "o": 1, "g": -1}]
+    "hold",
+    [
+        pytest.param({"f": 0}, marks=pytest.mark.slow),
+        pytest.param({"f": 1}, marks=pytest.mark.slow),
+        pytest.param({"f": 0.35}, marks=pytest.mark.slow),
+        {"f": {1: 0.2, 3: 1}},
+        {"i": 0.5, "o": 1, "g": -1},
+    ],
 )
 def test_held_gates_are_pythons(page: Any, tmp_path: Path, hold: dict[str, Any]) -> None:
     bundle = opened(page, tmp_path, with_ngrams())

@@ -89,7 +89,7 @@ def test_a_screen_reader_finds_names_and_hears_answers(page: Any, tmp_path: Path
     page.wait_for_function("() => document.querySelector('[role=status]').textContent.length > 5")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 @pytest.mark.parametrize("width", [360, 1180])
 def test_axe_finds_nothing(scheme: str, width: int, page: Any, tmp_path: Path) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

@@ -56,8 +56,9 @@ def test_answers_are_the_librarys_to_the_last_bit(server: Server, predictor: Pre
     assert alone == found[:20]
 
 
-def test_answers_under_load_are_the_librarys(server: Server, predictor: Predictor) -> None:
-    texts = some_texts(10_000, seed=2)
+@pytest.mark.parametrize("n", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_answers_under_load_are_the_librarys(server: Server, predictor: Predictor, n: int) -> None:
+    texts = some_texts(n, seed=2)
     expected = predictor.predict_proba(texts).tolist()
     wrong: list[int] = []
 

@@ -77,6 +77,7 @@ def test_hostile_company_changes_no_answer(bundle: Bundle) -> None:
     assert np.abs(together - np.array(alone)).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_words_never_seen_do_not_pile_up(bundle: Bundle) -> None:
     """A service meets new words for ever: what it remembers of them has an end."""
     predictor = Predictor(bundle)

@@ -80,7 +80,7 @@ def test_new_rows_improve_on_messages_of_a_new_topic(
         assert (right == data.targets).mean() > 0.9
 
 
-@pytest.mark.parametrize("replayed", [False, True], ids=["new rows", "old rows, too"])
+@pytest.mark.parametrize("replayed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_new_label_is_learned_behind_the_others(
     replayed: bool, before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +133,7 @@ def test_room_for_words_and_labels_changes_no_answer(
     np.testing.assert_allclose(ours, theirs, atol=2e-3 if "ngrams.bias" in wide.weights else 1e-5)
 
 
+@pytest.mark.slow
 def test_an_ended_run_is_gone_on_with(
     before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

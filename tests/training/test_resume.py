@@ -68,7 +68,10 @@ def test_kills_of_other_runs(words: list[str], tmp_path: Path) -> None:
 LONG = ["--vectors=none", "--epochs=400", "--score=none", "--no-calibrate"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_signal_keeps_the_work_and_says_how_to_go_on(
     number: signal.Signals, code: int, csv: Path, tmp_path: Path
 ) -> None:
@@ -92,18 +95,16 @@ def test_a_signal_keeps_the_work_and_says_how_to_go_on(
     assert not (tmp_path / "model").exists()
 
 
-def test_two_runs_in_one_place_are_one(csv: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], pytest.param(["--resume"], marks=pytest.mark.slow)])
+def test_two_runs_in_one_place_are_one(more: list[str], csv: Path, tmp_path: Path) -> None:
     words = [str(csv), *LONG, "-o", str(tmp_path / "model")]
     first = start(words, tmp_path / "log")
     try:
         wait_for(first, tmp_path / "model.run" / "metrics.jsonl")
-        for more in ([], ["--resume"]):
-            second = start([*words, *more], tmp_path / "second")
-            assert second.wait() == 2
-            said = (tmp_path / "second").read_text().splitlines()
-            assert said == [
-                f"tidegate: {tmp_path}/model: another run trains it; wait for it to end"
-            ]
+        second = start([*words, *more], tmp_path / "second")
+        assert second.wait() == 2
+        said = (tmp_path / "second").read_text().splitlines()
+        assert said == [f"tidegate: {tmp_path}/model: another run trains it; wait for it to end"]
         assert first.poll() is None
     finally:
         first.kill()
