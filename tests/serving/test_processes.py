@@ -226,9 +226,9 @@ def test_a_worker_that_is_ended_alone_leaves_the_socket_to_the_others(
 ) -> None:
     server = start(served_model, "--workers", 2, "--drain", "0.1")
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    for _ in range(2):
+    for k in range(2):
         os.kill(int(children.read_text().split()[0]), signal.SIGTERM)
-        wait_for(lambda: server.logged("worker replaced"))
+        wait_for(lambda k=k: len(server.logged("worker replaced")) == k + 1)
     with Load(server) as load:
         wait_for(lambda: len(load.answers) > 50)
     assert load.lost == []

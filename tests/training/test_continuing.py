@@ -80,7 +80,11 @@ def test_new_rows_improve_on_messages_of_a_new_topic(
         assert (right == data.targets).mean() > 0.9
 
 
-@pytest.mark.parametrize("replayed", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "replayed",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["new rows", "old rows, too"],
+)
 def test_a_new_label_is_learned_behind_the_others(
     replayed: bool, before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ _SYN, _ACK = 0x02, 0x10
 # steps to skip if false, value). A result of 0 drops the packet; another is the bytes to keep.
 _DROP_SYN = (
     (0x30, 0, 0, _TCP_FLAGS),  # load the byte
-    (0x54, 0, 0, _SYN | _ACK),  # and
+    (0x54, 0, 0, _SYN | _ACK),  # keep two of its bits
     (0x15, 0, 1, _SYN),  # does it ask for a new connection?
     (0x06, 0, 0, 0),
     (0x06, 0, 0, 0xFFFFFFFF),

@@ -184,7 +184,7 @@ class _Worker:
         # What uvicorn would log, the gate has logged already: as JSON, and without what was sent.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         server = _Server(self._config(app), service, state, self.listener, all_end)
-        # The event loop has a door of its own, which it closes when it likes; the listener is ours.
+        # asyncio closes the socket it is given with its server; `shutdown` still accepts from ours.
         server.run(sockets=[self.listener.dup()])
         service.batcher.close()
 

@@ -44,8 +44,7 @@ class Supervisor:
         self._numbers: dict[int, int] = {}  # process id → the worker's number
         self._started: dict[int, float] = {}
         self._n_workers = n_workers
-        self._ending = False
-        self._all_end = mmap.mmap(-1, 1)  # shared with the workers: 1 once all are to end
+        self._ending = mmap.mmap(-1, 1)  # shared with the workers: 1 once all are to end
         self._reloading = False
         self._quick_deaths = 0
 
@@ -79,8 +78,7 @@ class Supervisor:
             self._reloading = True
 
     def _end(self) -> None:
-        self._ending = True
-        self._all_end[0] = 1
+        self._ending[0] = 1
         self._send(signal.SIGTERM)
 
     def _send(self, number: signal.Signals) -> None:
@@ -90,7 +88,7 @@ class Supervisor:
 
     def _look(self) -> None:
         """Do what signals have asked for, and replace who has died."""
-        if self._reloading and not self._ending:
+        if self._reloading and not self._ending[0]:
             self._reloading = False
             self._reload()
         for pid in list(self._numbers):
@@ -98,7 +96,7 @@ class Supervisor:
             if not done:
                 continue
             number = self._numbers.pop(pid)
-            if self._ending:
+            if self._ending[0]:
                 continue
             lasted = time.monotonic() - self._started.pop(pid)
             self._quick_deaths = self._quick_deaths + 1 if lasted < 1.0 else 0
@@ -139,7 +137,7 @@ class Supervisor:
             _end_with(parent)
             self._worker.run(
                 number, tell_others=_parent_told,
-                all_end=lambda: bool(self._all_end[0]) or os.getppid() != parent,
+                all_end=lambda: bool(self._ending[0]) or os.getppid() != parent,
             )  # fmt: skip
             code = 0
         except BaseException as fault:  # noqa: BLE001 - the fork must not go on as its parent
