@@ -57,7 +57,7 @@ def test_several_label_columns_and_a_teacher_choose_the_preset(tmp_path: Path) -
     path.write_text('[data]\nlabel = ["a", "b"]\n')
     assert read_config(path).config(settings={}).network.hidden_size == 192
     path.write_text('[distillation]\nteacher = "blend"\n')
-    assert read_config(path).config(settings={}).distillation.kernel_share == 0.3
+    assert read_config(path).config(settings={}).distillation.teacher_folds == 8
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,10 @@ MULTILABEL = Config(
 
 # A blend's word on one made text a row helps; more of them cost F1. The more rows its members learn
 # from, the better it labels the rest: eight folds, where they are quickly trained. With several
-# labels none of this, nor a kernel model, has been measured.
+# labels none of this has been measured.
 _SEVERAL_BY_BLEND: dict[str, Any] = {"teacher": "blend", "label_smoothing": 0.0}
 _BY_BLEND: dict[str, Any] = _SEVERAL_BY_BLEND | {
-    "teacher_folds": 8, "kernel_share": 0.3, "augment": 1, "word_dropout": 0.1,
+    "teacher_folds": 8, "augment": 1, "word_dropout": 0.1,
 }  # fmt: skip
 # An encoder's soft labels on many made texts are what regularises: less of the rest is needed. An
 # LSTM takes up much more of them than n-grams can, which would hold it back, and some more of them
@@ -68,7 +68,7 @@ AUTOMATIC = frozenset(
     | {"vector_size", "word_dropout", "channel_dropout", "dropout", "recurrent_init"}
 )
 # Of a blend too, so that it takes minutes whatever the rows and the classes.
-BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share", "kernel_share"})
+BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share"})
 # Of an encoder's student: the fewer rows, the more texts are made of each, up to 32.
 ENCODER_AUTOMATIC = frozenset({"augment", "epochs"})
 MANY_CLASSES = 20
@@ -238,9 +238,7 @@ def _blend_size(reads: int, classes: int) -> dict[str, Any]:
     lstms = BLEND_READS // max(reads, 1)
     sizes = ((24, 8, 3), (18, 6, 3), (12, 4, 3), (8, 4, 2))
     folds, models = next(((f, m) for least, f, m in sizes if lstms >= least), (4, 1))
-    # With many classes scikit-learn's logistic regressions take longer than all LSTMs. The n-gram
-    # branch that each of these has beside it does without them.
-    shallow = {"tfidf_share": 0.4, "kernel_share": 0.3}
-    if classes > MANY_CLASSES:
-        shallow = dict.fromkeys(shallow, 0.0)
-    return {"teacher_folds": folds, "teacher_models": models, **shallow}
+    # Each LSTM has its n-gram branch. TF-IDF beside them is worth something with two classes, and
+    # with several it costs a point or two.
+    share = 0.3 if classes == 2 else 0.0
+    return {"teacher_folds": folds, "teacher_models": models, "tfidf_share": share}

@@ -49,7 +49,7 @@ class Unfitted:
 
 
 class Blend:
-    """Several LSTMs, TF-IDF and perhaps a kernel model that learned from the same rows.
+    """Several LSTMs, and perhaps TF-IDF and a kernel model, that learned from the same rows.
 
     Attributes
     ----------
