@@ -171,6 +171,18 @@ def test_settings_follow_from_the_data_unless_they_are_chosen() -> None:
     assert fitted(default, rows=300, classes=150, words=8.0).network.ngram_share == 0.9
 
 
+def test_tf_idf_is_in_a_blend_with_two_classes_alone() -> None:
+    best = preset("best")
+    shares = [
+        fitted(best, rows=3000, classes=classes, words=12.0).distillation.tfidf_share
+        for classes in (2, 3, 150)
+    ]
+    assert shares == [0.3, 0.0, 0.0]
+    chosen = fitted(best.with_settings(tfidf_share=0.2), rows=3000, classes=3, words=12.0)
+    assert chosen.distillation.tfidf_share == 0.2
+    assert chosen.distillation.kernel_share == 0.0
+
+
 def test_every_automatic_setting_exists_and_the_manifest_names_its_value() -> None:
     for name in AUTOMATIC:
         PRESETS["default"].with_settings(**{name: _value(PRESETS["default"], name)})
