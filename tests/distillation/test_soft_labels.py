@@ -108,6 +108,18 @@ def test_a_blend_teaches_every_kind_of_label(kind: str) -> None:
     assert ours == theirs
 
 
+def test_progress_counts_the_epochs_that_follow_from_the_data() -> None:
+    """Not those that the config has before the data are known."""
+    settings = {name: value for name, value in SMALL.items() if name != "epochs"}
+    config = preset("best").with_settings(**settings)
+    data, stages = rows(40), list[str]()
+    every = np.arange(40)
+    trained = train_student(data, config, rows=(every, every[:0]), on_stage=stages.append).trained
+    epochs = trained.prepared.config.training.epochs
+    assert epochs != config.training.epochs
+    assert stages[-1] == f"student: epoch {epochs} of {epochs}, 0 s left"
+
+
 def test_no_member_of_a_blend_learned_from_what_it_labels() -> None:
     """Each row's and each made text's label comes from models of other rows than its own."""
     data, config = rows(90), config_of("binary")

@@ -219,7 +219,7 @@ def train_student(
         labeller = _labeller(prepared, work=place, say=on_stage)
         passes = _passes(prepared.config, say=on_stage)
         labelled = labeller.label(partial(learn_member, work=place, passes=passes))
-        pace = Pace("student: epoch", config.training.epochs)
+        pace = Pace("student: epoch", prepared.config.training.epochs)
 
         def on_student(epoch: Epoch) -> None:
             on_epoch(epoch)
