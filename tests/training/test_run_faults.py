@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -52,6 +53,29 @@ def test_a_file_that_cannot_be_written_is_one_line(csv: Path, tmp_path: Path) ->
     found = files_of(tmp_path / "model")
     assert main(words) == 0
     assert files_of(tmp_path / "model") == found
+
+
+@LINUX
+def test_a_run_that_is_killed_while_it_writes_the_bundle_leaves_nothing_when_it_ends(
+    csv: Path, tmp_path: Path
+) -> None:
+    words = ["train", str(csv), "--epochs=1", "--score=none", "--no-calibrate"]
+    assert main([*words, "-o", str(tmp_path / "whole" / "model")]) == 0
+    # The system ends who writes a larger file: checkpoints are smaller, the bundle's weights not.
+    killed = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))"
+    )
+    words += ["-o", str(tmp_path / "model")]
+    done = run(killed, *words)
+    assert done.returncode == -signal.SIGXFSZ, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "whole", "model.run"}
+    assert list((tmp_path / "model.run").rglob("weights.safetensors"))
+    assert main([*words, "--resume"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "whole", "model"}
+    assert files_of(tmp_path / "model") == files_of(tmp_path / "whole" / "model")
 
 
 @pytest.fixture

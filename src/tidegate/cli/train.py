@@ -246,12 +246,22 @@ def train_and_report(
         learner = _learner(dataset, config, tell=tell, work=work, going=going)
         bundle = _trained(learner, how, title=output.name)
         bundle = with_provenance(bundle, config, reading=how.reading, private=how.private)
-        saved = bundle.save(output)
+        saved = _saved(bundle, output, work)
         ended["scores"] = bundle.metrics.get("scores", {})
     there = (saved / "report.html").exists()
     where = f"; its report is {saved / 'report.html'}" if there else ""
     (say if how.as_json else tell_people)("", f"model written to {saved}{where}")
     return bundle
+
+
+def _saved(bundle: Bundle, output: Path, work: Workspace | None) -> Path:
+    """Write the bundle; what a kill leaves half-written lies among the work, and goes with it."""
+    if work is None:
+        return bundle.save(output)
+    place = work.within("bundle")
+    saved = bundle.save(output, folder=place.folder)
+    place.clear()
+    return saved
 
 
 def _advice(dataset: Dataset, config: Config) -> list[str]:

@@ -120,8 +120,13 @@ class Bundle:
         reports = sum(map(len, self.extra_files.values()))
         return sum(map(len, self._files().values())) - reports
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, folder: Path | None = None) -> Path:
         """Write the bundle to a directory, replacing a bundle that is there.
+
+        Parameters
+        ----------
+        folder : a directory of the same file system where it is written before it takes its place;
+            by default the one that `path` is in
 
         Raises
         ------
@@ -135,7 +140,7 @@ class Bundle:
         place = str(target / LAYOUT.manifest)
         read_manifest(files[LAYOUT.manifest], place=place, known_files=LAYOUT.listed)
         try:
-            _write(target, files)
+            _write(target, files, folder=folder or target.parent)
         except OSError as error:
             where = error.filename or target
             raise BundleError(f"{where}: {error.strerror}; nothing was written") from error
@@ -336,10 +341,10 @@ def _pieces(folder: Path, data: bytes) -> str:
         raise BundleError(f"{folder}: {LAYOUT.pieces} is no UTF-8 text; train anew") from None
 
 
-def _write(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a directory beside the target, which it then takes the place of."""
+def _write(target: Path, files: Mapping[str, bytes], *, folder: Path) -> None:
+    """Write files into a new directory in `folder`, which then takes the target's place."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=folder))
     try:
         beside.chmod(0o755)
         for name, data in files.items():
