@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -178,6 +179,44 @@ def test_sigterm_under_load_loses_no_request(
             assert server.process.wait(20) == 0
         assert load.lost == []
         assert {status for status, _ in load.answers} == {200}
+
+
+# Ends supervisors of eight workers at most 10 ms after the first one has begun: most of them while
+# they start the others.
+STARTING = """
+import os, random, signal, socket, time
+from tidegate.serving.supervisor import Supervisor
+
+class Meters:
+    def be(self, row): pass
+    def restarted(self): pass
+
+class Sleeper:
+    def __init__(self, begun):
+        self.models, self.listener, self.meters, self.begun = None, socket.socket(), Meters(), begun
+    def run(self, number, **_):
+        os.write(self.begun, b".")
+        time.sleep(60)
+
+rng = random.Random(0)
+for _ in range(150):
+    after = rng.uniform(0, 0.01)
+    seen, begun = os.pipe()
+    ending = os.fork()
+    if not ending:
+        os.read(seen, 1)
+        time.sleep(after)
+        os.kill(os.getppid(), signal.SIGTERM)
+        os._exit(0)
+    Supervisor(Sleeper(begun), 8).run()
+    os.waitpid(ending, 0)
+    os.close(seen)
+    os.close(begun)
+"""
+
+
+def test_sigterm_while_workers_start_ends_them_all() -> None:
+    subprocess.run([sys.executable, "-c", STARTING], check=True, timeout=50)
 
 
 def test_sigterm_drops_readiness_and_finishes_what_it_does(

@@ -121,16 +121,24 @@ class Supervisor:
 
     def _start(self, number: int) -> None:
         parent = os.getpid()
-        pid = os.fork()
-        if pid:
-            self._numbers[pid] = number
-            self._started[pid] = time.monotonic()
-            return
-        code = 1
+        # A signal to end waits until this process knows the worker, so that it is passed on, and
+        # until the worker has left this process's handlers, so that it ends by it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
+            if self._ending[0]:
+                return
+            pid = os.fork()
+            if pid:
+                self._numbers[pid] = number
+                self._started[pid] = time.monotonic()
+                return
             signal.set_wakeup_fd(-1)
             for heard in (*SIGNALS, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(heard, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        code = 1
+        try:
             # Ctrl-C goes to all processes of a terminal; with what the parent then sends, it would
             # come twice, which means: end at once.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
