@@ -103,7 +103,7 @@ def contestants(options: argparse.Namespace) -> dict[str, Fit]:
     known: dict[str, Fit] = {
         WORDS: tfidf(False), CHARACTERS: tfidf(True), "fastText": fasttext,
         "default": tidegate("default"), "LSTM alone": tidegate("default", ngrams="none"),
-        "best": tidegate("best"),
+        "best": tidegate("best"), "blend": tidegate("default", teacher="blend"),
     }  # fmt: skip
     if options.teacher:
         known["teacher"] = tidegate("best", teacher=options.teacher)

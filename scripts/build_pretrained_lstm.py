@@ -14,7 +14,7 @@ examples, some 208,000 short texts without labels, and learns what the encoder m
 What was learned on top of the LSTM for that is thrown away. The file has a projection of the
 word vectors and an LSTM for each size that `fitted` in `presets.py` chooses.
 
-Encoding takes twelve minutes on two cores, and each size some five. The encoder is run in
+Encoding takes six to twelve minutes on two cores, and each size five to ten. The encoder is run in
 bfloat16: another processor may give other last digits, and so another file.
 """
 

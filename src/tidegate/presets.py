@@ -73,8 +73,9 @@ BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share"})
 ENCODER_AUTOMATIC = frozenset({"augment", "epochs"})
 MANY_CLASSES = 20
 # The hidden units, and the values of a projected word vector, of the LSTMs that have learned to
-# read before: those that `fitted` chooses, and an encoder's student's.
-PRETRAINED_SIZES = ((32, 64), (64, 64), (64, 32))
+# read before: those that `fitted` chooses, an encoder's student's, and those of `best`.
+PRETRAINED_SIZES = ((32, 64), (64, 64), (64, 32), (128, 64))
+WIDE_UNITS = 128  # of `best`, below that many classes
 BLEND_READS = 900_000  # messages that a blend's LSTMs of 32 units read in training, all together
 TAUGHT_TEXTS = 54_000  # rows and texts made of them, for an encoder to label
 TAUGHT_READS = 216_000  # messages that its student reads in training
@@ -89,7 +90,7 @@ def _with(base: Config, settings: dict[str, Any], automatic: frozenset[str]) -> 
 
 PRESETS: dict[str, Config] = {
     "default": DEFAULT,
-    "best": _with(DEFAULT, _BY_BLEND, BLEND_AUTOMATIC),
+    "best": _with(DEFAULT, {"hidden_size": WIDE_UNITS}, frozenset({"hidden_size"})),
     "lesson": LESSON,
     "multilabel": MULTILABEL,
 }
@@ -100,9 +101,8 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
 
     Parameters
     ----------
-    n_label_columns : of several, `default` is `multilabel`, and `best` that with a teacher
-    teacher : with one, `default` is `best`, which makes the most of it; an encoder's is another
-        `best` than a blend's
+    n_label_columns : of several, `default` is `multilabel`, and `best` that with a blend as teacher
+    teacher : with one, `default` and `best` are what makes the most of it
 
     Raises
     ------
@@ -111,17 +111,15 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
     """
     if name not in PRESETS:
         raise ConfigError(f"preset {name!r} does not exist: choose one of {', '.join(PRESETS)}")
-    if name == "default" and teacher != "none":
-        name = "best"
     several = n_label_columns > 1
-    if several and name == "default":
-        name = "multilabel"
-    if name != "best":
-        return PRESETS[name]
+    if several and name == "best" and teacher == "none":
+        teacher = "blend"
+    if name not in ("default", "best") or teacher == "none":
+        return PRESETS["multilabel" if several and name == "default" else name]
     base = MULTILABEL if several else DEFAULT
     automatic = frozenset[str]()
     if not several:
-        automatic = BLEND_AUTOMATIC if teacher in ("none", "blend") else ENCODER_AUTOMATIC
+        automatic = BLEND_AUTOMATIC if teacher == "blend" else ENCODER_AUTOMATIC
     return _with(base, _taught(teacher, several=several), automatic)
 
 
@@ -146,7 +144,7 @@ def untaught(config: Config, *, several: bool) -> Config:
 
 def _taught(teacher: str, *, several: bool) -> dict[str, Any]:
     """Return what differs from the plain preset where a teacher teaches: by what it is."""
-    if teacher in ("none", "blend"):
+    if teacher == "blend":
         return _SEVERAL_BY_BLEND if several else _BY_BLEND
     return {"teacher": teacher} | (_SEVERAL_BY_ENCODER if several else _BY_ENCODER)
 
@@ -168,10 +166,13 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
     19
     """
     many = min(1.0, max(0.0, math.log2(classes / 2) / 4))  # 0 at 2 classes, 1 from 32 on
+    # An LSTM that can read makes more of 64 units, but answers half as fast; two classes hardly
+    # gain by it. With many classes a wide one would make the bundle larger than 12 MB.
+    units = 32 if classes == 2 else 64
+    if config.network.hidden_size == WIDE_UNITS and classes < MANY_CLASSES:
+        units = WIDE_UNITS
     sizes = {
-        # An LSTM that can read makes more of 64 units, but answers half as fast; two classes
-        # hardly gain by it.
-        "hidden_size": 32 if classes == 2 else 64,
+        "hidden_size": units,
         # Every piece has a row of so many values in the bundle, and of many classes 48 more.
         "vector_size": 64 if classes < MANY_CLASSES else 32,
     }
@@ -185,13 +186,15 @@ def fitted(config: Config, *, rows: int, classes: int, words: float) -> Config:
         passes = max(6, round(1.5 * classes))
     epochs = min(20, max(3, round(passes * (6000 / rows) ** 0.4)), max(3, 200_000 // rows))
     steps = 150 if classes == 2 else 300
+    # A wide LSTM that can read is worth as much as its n-grams, a narrow one less. With few rows a
+    # class, either has hardly seen any of them.
+    share = 0.5 if config.network.hidden_size >= WIDE_UNITS else 0.6
     values: dict[str, Any] = {
         "epochs": max(epochs, math.ceil(steps / math.ceil(rows / 32))),
         "batch_size": 32 if rows < 10_000 else 64,
         "learning_rate": 2e-3 if rows < 10_000 else 3e-3,
         "min_count": 1 if rows < 1000 else 2,
-        # With so few rows a class, an LSTM has hardly seen any of them.
-        "ngram_share": 0.6 if rows >= 20 * classes else 0.9,
+        "ngram_share": share if rows >= 20 * classes else 0.9,
         "word_dropout": min(0.3, max(0.1, words / 50)),  # a short message has no word to spare
         "channel_dropout": 0.5 - 0.3 * many,
         "dropout": 0.5 - 0.2 * many,

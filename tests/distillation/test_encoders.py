@@ -60,7 +60,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config_of(kind: str, encoder: Path) -> Config:
     labels = ("x", "y") if kind == "multilabel" else ("target",)
-    return preset("best", n_label_columns=len(labels)).with_settings(
+    return preset("best", n_label_columns=len(labels), teacher=str(encoder)).with_settings(
         label=labels, teacher=str(encoder), **SMALL
     )
 

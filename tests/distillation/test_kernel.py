@@ -75,14 +75,18 @@ def rows_of_two_kinds() -> tuple[Dataset, np.ndarray]:
 def test_a_blend_that_asks_for_it_has_one_in_each_fold_where_words_have_vectors() -> None:
     data, rows = rows_of_two_kinds()
     for vectors, named in (("wordllama", True), ("none", False)):
-        config = preset("best").with_settings(vectors=vectors, kernel_share=0.3, **SMALL)
+        config = preset("default", teacher="blend").with_settings(
+            vectors=vectors, kernel_share=0.3, **SMALL
+        )
         teacher = train_student(data, config, rows=(rows, rows[:0])).teacher
         assert teacher.name == f"2 LSTMs and {'4 shallow' if named else '2 TF-IDF'} models"
 
 
 def test_its_share_of_a_blend_is_what_the_config_says() -> None:
     data, rows = rows_of_two_kinds()
-    config = preset("best").with_settings(tfidf_share=0.2, kernel_share=0.25, **SMALL)
+    config = preset("default", teacher="blend").with_settings(
+        tfidf_share=0.2, kernel_share=0.25, **SMALL
+    )
     teacher = train_student(data, config, rows=(rows, rows[:0])).teacher
     assert isinstance(teacher, Calibrated)
     assert isinstance(teacher.teacher, BlendTeacher)

@@ -89,7 +89,8 @@ SMALL = {
 
 def config_of(kind: str) -> Config:
     labels = ("x", "y") if kind == "multilabel" else ("target",)
-    return preset("best", n_label_columns=len(labels)).with_settings(label=labels, **SMALL)
+    taught = preset("default", n_label_columns=len(labels), teacher="blend")
+    return taught.with_settings(label=labels, **SMALL)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
@@ -111,7 +112,7 @@ def test_a_blend_teaches_every_kind_of_label(kind: str) -> None:
 def test_progress_counts_the_epochs_that_follow_from_the_data() -> None:
     """Not those that the config has before the data are known."""
     settings = {name: value for name, value in SMALL.items() if name != "epochs"}
-    config = preset("best").with_settings(**settings)
+    config = preset("default", teacher="blend").with_settings(**settings)
     data, stages = rows(40), list[str]()
     every = np.arange(40)
     trained = train_student(data, config, rows=(every, every[:0]), on_stage=stages.append).trained
@@ -194,13 +195,16 @@ def test_fewer_rows_have_more_made_texts_and_more_passes() -> None:
     assert sizes == {500: (32, 8), 6000: (8, 4), 60_000: (1, 4)}
 
 
-def test_a_teacher_makes_best_of_default_and_can_be_taken_away() -> None:
-    assert preset("default", teacher="blend") == preset("best")
+def test_a_teacher_changes_a_preset_and_can_be_taken_away() -> None:
+    blend = preset("default", teacher="blend")
+    assert preset("best", teacher="blend") == blend
+    assert untaught(blend, several=False) == preset("default")
     taught = preset("best", teacher="an/encoder")
     assert taught.network.ngrams == "none"
     assert untaught(taught, several=False) == preset("default")
-    assert preset("default") == untaught(preset("best"), several=False)
-    assert untaught(preset("best", n_label_columns=3), several=True).distillation.teacher == "none"
+    several = preset("best", n_label_columns=3)  # of several labels, it has a blend as its teacher
+    assert several.distillation.teacher == "blend"
+    assert untaught(several, several=True).distillation.teacher == "none"
     chosen = fitted(taught.with_settings(epochs=9), rows=500, classes=3, words=15.0)
     assert untaught(chosen, several=False).training.epochs == 9
     with pytest.raises(ConfigError, match="soft labels have none"):

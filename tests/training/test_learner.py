@@ -171,14 +171,28 @@ def test_settings_follow_from_the_data_unless_they_are_chosen() -> None:
     assert fitted(default, rows=300, classes=150, words=8.0).network.ngram_share == 0.9
 
 
+def test_best_is_wider_and_leans_less_on_its_n_grams() -> None:
+    best, default = (
+        fitted(preset(name), rows=3000, classes=6, words=12.0) for name in ("best", "default")
+    )
+    assert (best.network.hidden_size, best.network.ngram_share) == (128, 0.5)
+    assert (default.network.hidden_size, default.network.ngram_share) == (64, 0.6)
+    assert best.training == default.training
+    assert best.distillation.teacher == "none"
+    many = [fitted(preset(n), rows=14_400, classes=150, words=8.0) for n in ("best", "default")]
+    assert many[0] == many[1]  # its bundle would be too large
+    chosen = preset("best").with_settings(hidden_size=32)
+    assert fitted(chosen, rows=3000, classes=6, words=12.0).network.hidden_size == 32
+
+
 def test_tf_idf_is_in_a_blend_with_two_classes_alone() -> None:
-    best = preset("best")
+    blend = preset("default", teacher="blend")
     shares = [
-        fitted(best, rows=3000, classes=classes, words=12.0).distillation.tfidf_share
+        fitted(blend, rows=3000, classes=classes, words=12.0).distillation.tfidf_share
         for classes in (2, 3, 150)
     ]
     assert shares == [0.3, 0.0, 0.0]
-    chosen = fitted(best.with_settings(tfidf_share=0.2), rows=3000, classes=3, words=12.0)
+    chosen = fitted(blend.with_settings(tfidf_share=0.2), rows=3000, classes=3, words=12.0)
     assert chosen.distillation.tfidf_share == 0.2
     assert chosen.distillation.kernel_share == 0.0
 

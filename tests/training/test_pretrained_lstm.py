@@ -71,6 +71,11 @@ def test_the_default_starts_from_them_wherever_they_fit() -> None:
         found = fitted(default, rows=3000, classes=classes, words=12.0)
         assert found.network.recurrent_init == "pretrained"
         assert has_pretrained(found.network)
+        wide = fitted(preset("best"), rows=3000, classes=classes, words=12.0).network
+        assert (wide.hidden_size, wide.recurrent_init) == (
+            128 if classes < 20 else 64,
+            "pretrained",
+        )
     taught = preset("best", teacher="some/encoder")
     assert fitted(taught, rows=500, classes=3, words=12.0).network.recurrent_init == "pretrained"
     others = ({"hidden_size": 48}, {"vectors": "wordllama"}, {"cell": "gru"}, {"num_layers": 2})

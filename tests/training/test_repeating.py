@@ -24,7 +24,8 @@ RUNS = {
     "default, split": ("binary", [*TINY, "--score=split", "--threshold=f1"]),
     "several classes": ("multiclass", TINY),
     "several labels": ("multilabel", [*TINY, "--label=x", "--label=y"]),
-    "best": ("binary", [*BLEND, "--preset=best"]),
+    "best": ("binary", [*TINY, "--preset=best"]),
+    "blend": ("binary", [*BLEND, "--teacher=blend"]),
     "best of several labels": ("multilabel", [*BLEND, "--preset=best", "--label=x", "--label=y"]),
     "lesson": ("binary", LESSON),
 }
@@ -61,10 +62,10 @@ def test_the_same_run_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     "words",
     [
         [],
-        ["--preset=best", "--teacher-folds=3", "--teacher-models=1"],
+        ["--teacher=blend", "--teacher-folds=3", "--teacher-models=1"],
         ["--preset=lesson", "--epochs=1"],
     ],
-    ids=["default", "best", "lesson"],
+    ids=["default", "blend", "lesson"],
 )
 def test_other_processes_with_other_hashes_give_the_same_bytes(
     words: list[str], tmp_path: Path

@@ -41,9 +41,9 @@ def test_twenty_five_kills_of_a_default_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ten_kills_of_best(tmp_path: Path) -> None:
+def test_ten_kills_of_a_blends_student(tmp_path: Path) -> None:
     data = write(tmp_path / "rows.csv", rows(400))
-    words = [str(data), "--preset=best", "--teacher-folds=3", "--teacher-models=2", "--epochs=2"]
+    words = [str(data), "--teacher=blend", "--teacher-folds=3", "--teacher-models=2", "--epochs=2"]
     found = killed(words, tmp_path, kills=10, twice=3, seed=10)
     assert (found["code"], found["differ"], found["left"]) == (0, [], [])
     assert found["killed"] == 10
