@@ -261,7 +261,7 @@ def summary(sets: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--contestants", default=f"{WORDS},{CHARACTERS},fastText,default")
+    parser.add_argument("--contestants", default=f"{WORDS},{CHARACTERS},fastText,default,best")
     parser.add_argument("--seeds", default="", help="default: 0, and 0,1,2 for small files")
     parser.add_argument("--folds", default="0,1,2,3,4")
     parser.add_argument("--teacher", default="", help="folder of an encoder, for `teacher`")
