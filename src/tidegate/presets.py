@@ -73,9 +73,9 @@ BLEND_AUTOMATIC = frozenset({"teacher_folds", "teacher_models", "tfidf_share"})
 ENCODER_AUTOMATIC = frozenset({"augment", "epochs"})
 MANY_CLASSES = 20
 # The hidden units, and the values of a projected word vector, of the LSTMs that have learned to
-# read before: those that `fitted` chooses, an encoder's student's, and those of `best`.
+# read before: those that `fitted` chooses, and an encoder's student's.
 PRETRAINED_SIZES = ((32, 64), (64, 64), (64, 32), (128, 64))
-WIDE_UNITS = 128  # of `best`, below that many classes
+WIDE_UNITS = 128  # of `best`, below MANY_CLASSES
 BLEND_READS = 900_000  # messages that a blend's LSTMs of 32 units read in training, all together
 TAUGHT_TEXTS = 54_000  # rows and texts made of them, for an encoder to label
 TAUGHT_READS = 216_000  # messages that its student reads in training
@@ -90,6 +90,7 @@ def _with(base: Config, settings: dict[str, Any], automatic: frozenset[str]) -> 
 
 PRESETS: dict[str, Config] = {
     "default": DEFAULT,
+    # Still automatic: `fitted` keeps it only where the bundle does not become too large.
     "best": _with(DEFAULT, {"hidden_size": WIDE_UNITS}, frozenset({"hidden_size"})),
     "lesson": LESSON,
     "multilabel": MULTILABEL,
@@ -102,7 +103,7 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
     Parameters
     ----------
     n_label_columns : of several, `default` is `multilabel`, and `best` that with a blend as teacher
-    teacher : with one, `default` and `best` are what makes the most of it
+    teacher : with one, `default` and `best` are the same: the settings for that kind of teacher
 
     Raises
     ------

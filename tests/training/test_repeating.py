@@ -24,7 +24,6 @@ RUNS = {
     "default, split": ("binary", [*TINY, "--score=split", "--threshold=f1"]),
     "several classes": ("multiclass", TINY),
     "several labels": ("multilabel", [*TINY, "--label=x", "--label=y"]),
-    "best": ("binary", [*TINY, "--preset=best"]),
     "blend": ("binary", [*BLEND, "--teacher=blend"]),
     "best of several labels": ("multilabel", [*BLEND, "--preset=best", "--label=x", "--label=y"]),
     "lesson": ("binary", LESSON),
