@@ -52,6 +52,21 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) ->
     assert "batch_size" in found.automatic
 
 
+def test_a_teachers_settings_without_a_teacher(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[distillation]\naugment = 3\nteacher_folds = 4\n")
+    assert read_config(path).config(settings={"teacher": "blend"}).distillation.augment == 3
+    with pytest.raises(ConfigError, match="augment: found 3, but there is no teacher"):
+        read_config(path).config(preset_name="best", settings={})
+    several = read_config(path).config(preset_name="best", settings={"label": ("a", "b")})
+    assert several.distillation.augment == 3  # a blend is its teacher
+    # A whole config has them all, and may have had a teacher once.
+    path.write_text(to_toml(preset("default").with_settings(augment=3)))
+    assert read_config(path).config(settings={}).distillation.augment == 3
+    with pytest.raises(ConfigError, match="teacher_folds: found 8"):
+        read_config(path).config(settings={"teacher_folds": 8})
+
+
 def test_several_label_columns_and_a_teacher_choose_the_preset(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text('[data]\nlabel = ["a", "b"]\n')
@@ -70,6 +85,7 @@ def test_several_label_columns_and_a_teacher_choose_the_preset(tmp_path: Path) -
         ("[training]\nepochs = 1979-05-27\n", "epochs: found datetime.date(1979, 5, 27); give a"),
         ("[data]\nlabel = 3\n", "label: found 3; give column names"),
         ("[distillation]\nteacher = 3\n", "teacher: found 3; give a text"),
+        ("[distillation]\naugment = 3\n", "augment: found 3, but there is no teacher; give one"),
         ("training = 3\n", "training: found 3; write [training] and settings"),
         ("preset = 3\n", "preset: found 3; give a preset's name"),
         ('preset = "bset"\n', "preset 'bset' does not exist"),

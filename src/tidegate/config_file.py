@@ -17,7 +17,7 @@ from typing import Any
 
 from tidegate.config import Config, all_settings, field_names, section_names
 from tidegate.errors import ConfigError, short
-from tidegate.presets import preset
+from tidegate.presets import check_taught, preset
 
 _HEADS = ("preset", "automatic")
 _MOST_BYTES = 100_000
@@ -49,7 +49,8 @@ class ConfigFile:
         Raises
         ------
         ConfigError
-            A preset or setting that does not exist, or cannot have that value.
+            A preset or setting that does not exist, or cannot have that value; a setting of a
+            teacher, of whom there is none.
         """
         given = {**self.settings, **settings}
         n_labels = 2 if given.get("label_separator") else len(_names(given.get("label", ())))
@@ -59,6 +60,9 @@ class ConfigFile:
             teacher=teacher if isinstance(teacher, str) else "none",
         )  # fmt: skip
         found = found.with_settings(**given)
+        # A file that names what is automatic is a whole config, as written of a model: it has all
+        # settings of a teacher, whether there was one or not.
+        check_taught(found, given if self.automatic is None else settings)
         if self.automatic is None:
             return found
         return replace(found, automatic=self.automatic - set(given))

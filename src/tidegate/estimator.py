@@ -24,7 +24,7 @@ from tidegate.config import Config
 from tidegate.data.dataset import Dataset
 from tidegate.data.messages import as_messages
 from tidegate.engine.predictor import Predictor
-from tidegate.presets import preset
+from tidegate.presets import check_taught, preset
 from tidegate.training.learner import train_on_all
 from tidegate.training.targets import read_targets, row_weights
 
@@ -161,7 +161,9 @@ class TidegateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         base = preset(
             self.preset, n_label_columns=label_dimensions, teacher=given.get("teacher", "none")
         )
-        return base.with_settings(**{"seed": int(seed or 0), **given})
+        found = base.with_settings(**{"seed": int(seed or 0), **given})
+        check_taught(found, given)
+        return found
 
     @property
     def predictor_(self) -> Predictor:

@@ -7,11 +7,20 @@ value, never a code path: whatever differs between two presets is a field of the
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tidegate.config import Config, DataConfig, NetworkConfig, TextConfig, TrainingConfig
-from tidegate.errors import ConfigError
+from tidegate.config import (
+    Config,
+    DataConfig,
+    DistillationConfig,
+    NetworkConfig,
+    TextConfig,
+    TrainingConfig,
+    field_names,
+)  # fmt: skip
+from tidegate.errors import ConfigError, short
 
 LESSON = Config(
     data=DataConfig(split="random", score="split"),
@@ -122,6 +131,37 @@ def preset(name: str, *, n_label_columns: int = 1, teacher: str = "none") -> Con
     if not several:
         automatic = BLEND_AUTOMATIC if teacher == "blend" else ENCODER_AUTOMATIC
     return _with(base, _taught(teacher, several=several), automatic)
+
+
+def check_taught(config: Config, given: Mapping[str, Any]) -> None:
+    """Check that no setting of a teacher was given where there is no teacher.
+
+    Parameters
+    ----------
+    config : with the settings given
+    given : settings by name, as someone gave them; a preset's own are not among them
+
+    Raises
+    ------
+    ConfigError
+        A setting of a teacher differs from its default, but nobody teaches: it would do nothing.
+
+    Examples
+    --------
+    >>> config = PRESETS["default"].with_settings(augment=2)
+    >>> check_taught(config, {"augment": 2})
+    Traceback (most recent call last):
+    tidegate.errors.ConfigError: augment: found 2, but there is no teacher; give one or leave it out
+    """
+    if config.distillation.teacher != "none":
+        return
+    plain = DistillationConfig()
+    for name in field_names("distillation"):
+        value = getattr(config.distillation, name)
+        if name in given and value != getattr(plain, name):
+            raise ConfigError(
+                f"{name}: found {short(value)}, but there is no teacher; give one or leave it out"
+            )
 
 
 def untaught(config: Config, *, several: bool) -> Config:

@@ -225,6 +225,12 @@ def test_a_series_of_weights_with_another_index_counts_row_by_row() -> None:
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_a_setting_of_a_teacher_needs_one() -> None:
+    for given in ({"unlabelled": "more.csv"}, {"settings": {"augment": 2}}):
+        with pytest.raises(ValueError, match="but there is no teacher; give one or"):
+            TidegateClassifier(**given).fit(TEXTS, LABELS)
+
+
 def test_class_weights_weigh_the_rows_of_each_class() -> None:
     by_class = small(class_weight={"hot": 5.0}).fit(TEXTS, LABELS).predict_proba(TEXTS)
     rows = [5.0 if label == "hot" else 1.0 for label in LABELS]

@@ -180,8 +180,6 @@ def _train(
     from tidegate.engine.bundle import is_bundle
     from tidegate.evaluation.thresholds import parse_rule
 
-    if config.distillation.teacher == "none" and config.distillation.unlabelled:
-        raise ConfigError("unlabelled: only a teacher labels texts; give --teacher too")
     if how.workers > 1:
         _check_workers(config, how, going=going)
     parse_rule(config.training.threshold)
