@@ -19,7 +19,7 @@ from tidegate.config import (
     TextConfig,
     TrainingConfig,
     field_names,
-)  # fmt: skip
+)
 from tidegate.errors import ConfigError, short
 
 LESSON = Config(
